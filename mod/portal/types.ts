@@ -1,0 +1,240 @@
+/**
+ * What the portal says and hears, as domain values. The schemas (`schema/`) turn JSON payloads of either dialect
+ * into these; nothing behind this file knows an event name or a JSON key.
+ *
+ * Conventions: ids are lower-case hyphenated UUIDs; keys are 32 raw bytes; IP addresses are 4 or 16 bytes in
+ * network order; times are Unix seconds, and `null` where "never" is a legal answer. Everything is plain data, but
+ * {@link SocketAddress} loses its methods in a structured clone: send the payload across threads, decode it there.
+ */
+import type { SocketAddress } from "../packet/address.ts";
+
+/** Lower-case hyphenated UUID. */
+export type Id = string;
+
+/** Credentials of one ICE agent; `ufrag` is called `username` on the wire. */
+export interface IceCredentials {
+  readonly ufrag: string;
+  readonly password: string;
+}
+
+/** The device's tunnel addresses, used as /32 and /128. */
+export interface TunnelInterface {
+  /** 4 bytes. */
+  readonly ipv4: Uint8Array;
+  /** 16 bytes. */
+  readonly ipv6: Uint8Array;
+}
+
+/** A TURN server; both families of a dual-stack one in one value. At least one address is present. */
+export interface Relay {
+  readonly id: Id;
+  readonly v4?: SocketAddress;
+  readonly v6?: SocketAddress;
+  readonly username: string;
+  readonly password: string;
+  readonly expiresAt: number;
+}
+
+/** Canonical network: all host bits are zero. */
+export interface Cidr {
+  /** 4 or 16 bytes. */
+  readonly ip: Uint8Array;
+  readonly prefix: number;
+  /** `10.0.0.0/24`, the address in canonical form. */
+  readonly text: string;
+}
+
+/** One allowed kind of traffic; ports are inclusive. An empty list of filters allows everything. */
+export type Filter =
+  | { readonly protocol: "tcp" | "udp"; readonly portStart: number; readonly portEnd: number }
+  | { readonly protocol: "icmp" };
+
+/** A resource as a gateway sees it. */
+export type Resource = CidrResource | DnsResource | InternetResource;
+
+export interface CidrResource {
+  readonly type: "cidr";
+  readonly id: Id;
+  readonly name: string;
+  readonly address: Cidr;
+  readonly filters: readonly Filter[];
+}
+
+export interface DnsResource {
+  readonly type: "dns";
+  readonly id: Id;
+  readonly name: string;
+  /** Domain pattern: `*` one label or any characters in it, `**` any depth, `?` one character. */
+  readonly address: string;
+  readonly filters: readonly Filter[];
+}
+
+export interface InternetResource {
+  readonly type: "internet";
+  readonly id: Id;
+}
+
+// Gateway ------------------------------------------------------------------------------------------------------
+
+/** What is allowed at this moment; arrives after every join and may arrive at any time: idempotent. */
+export interface GatewayInit {
+  readonly interface: TunnelInterface;
+  /** Add-only: relays that are missing here are not dropped. */
+  readonly relays: readonly Relay[];
+  readonly accountSlug: string | undefined;
+  /** The complete list of what is still allowed; undefined when the portal sent no list (then nothing is revoked). */
+  readonly authorizations: readonly StandingAuthorization[] | undefined;
+}
+
+/** One pair of {@link GatewayInit.authorizations}: it never adds access, it only keeps it. */
+export interface StandingAuthorization {
+  readonly clientId: Id;
+  readonly resourceId: Id;
+  /** Undefined when the portal does not say (old dialect): the known expiry stays. */
+  readonly expiresAt: number | null | undefined;
+}
+
+/** The client of an authorization. */
+export interface AuthorizedClient {
+  readonly id: Id;
+  /** X25519, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** 32 bytes. */
+  readonly presharedKey: Uint8Array;
+  readonly ipv4: Uint8Array;
+  readonly ipv6: Uint8Array;
+}
+
+/** `authorize_flow` / `create_authorization`. */
+export interface Authorization {
+  /** Opaque; goes back byte for byte in the confirmation. */
+  readonly ref: string;
+  readonly resource: Resource;
+  readonly client: AuthorizedClient;
+  /** The remote agent's credentials, from the gateway's point of view. */
+  readonly clientIce: IceCredentials;
+  /** The gateway's own credentials. */
+  readonly gatewayIce: IceCredentials;
+  /** Null: never expires. */
+  readonly expiresAt: number | null;
+}
+
+/** Relays that went (drop first), then relays to add. One id may be in both lists. */
+export interface RelaysPresence {
+  readonly disconnectedIds: readonly Id[];
+  readonly connected: readonly Relay[];
+}
+
+/** Everything the portal pushes to a gateway. */
+export type GatewayEvent =
+  | { readonly type: "init"; readonly init: GatewayInit }
+  | { readonly type: "authorize"; readonly authorization: Authorization }
+  | { readonly type: "reject_access"; readonly clientId: Id; readonly resourceId: Id }
+  | { readonly type: "resource_updated"; readonly resource: Resource }
+  | { readonly type: "relays_presence"; readonly presence: RelaysPresence }
+  | { readonly type: "ice_candidates"; readonly clientId: Id; readonly candidates: readonly string[] }
+  | {
+    readonly type: "invalidate_ice_candidates";
+    readonly clientId: Id;
+    readonly candidates: readonly string[];
+  }
+  | {
+    readonly type: "expiry_updated";
+    readonly clientId: Id;
+    readonly resourceId: Id;
+    readonly expiresAt: number;
+  };
+
+/** Everything a gateway says to the portal. */
+export type GatewayCommand =
+  /** Confirms an {@link Authorization}; must be sent before the first candidates of the connection it made. */
+  | { readonly type: "authorized"; readonly ref: string }
+  | { readonly type: "candidates"; readonly clientId: Id; readonly candidates: readonly string[] }
+  | { readonly type: "invalidated_candidates"; readonly clientId: Id; readonly candidates: readonly string[] }
+  /** Asks for relays: an authorization could not be accepted for lack of them, or the last one went. */
+  | { readonly type: "no_relays" };
+
+// Client -------------------------------------------------------------------------------------------------------
+
+export interface ClientInterface extends TunnelInterface {
+  /** Empty: use the system's resolvers. */
+  readonly upstreamDns: readonly SocketAddress[];
+  readonly searchDomain: string | undefined;
+}
+
+export interface Site {
+  readonly id: Id;
+  readonly name: string;
+}
+
+/** A resource as a client sees it. `address` is undefined for the Internet resource. */
+export interface ClientResource {
+  readonly type: "cidr" | "dns" | "internet";
+  readonly id: Id;
+  readonly name: string;
+  /** Set when `type` is `cidr`. */
+  readonly cidr?: Cidr;
+  /** Domain pattern; set when `type` is `dns`. */
+  readonly pattern?: string;
+  readonly addressDescription: string | undefined;
+  readonly sites: readonly Site[];
+  readonly filters: readonly Filter[];
+  readonly ipStack: "dual" | "ipv4_only" | "ipv6_only";
+}
+
+export interface ClientInit {
+  readonly interface: ClientInterface;
+  readonly resources: readonly ClientResource[];
+  readonly relays: readonly Relay[];
+}
+
+/** `flow_created` / `authorization_created`. */
+export interface FlowCreated {
+  readonly resourceId: Id;
+  readonly gatewayId: Id;
+  readonly siteId: Id;
+  /** X25519, 32 bytes. */
+  readonly gatewayPublicKey: Uint8Array;
+  readonly gatewayIpv4: Uint8Array;
+  readonly gatewayIpv6: Uint8Array;
+  /** 32 bytes. */
+  readonly presharedKey: Uint8Array;
+  /** The client's own credentials. */
+  readonly clientIce: IceCredentials;
+  readonly gatewayIce: IceCredentials;
+}
+
+/** `flow_creation_failed` / `authorization_creation_failed`. */
+export interface FlowFailed {
+  readonly resourceId: Id;
+  /** `offline`, `not_found`, `forbidden`, `version_mismatch`, …; open-ended. */
+  readonly reason: string;
+  readonly violatedProperties: readonly string[];
+}
+
+/** Everything the portal pushes to a client. */
+export type ClientEvent =
+  | { readonly type: "init"; readonly init: ClientInit }
+  | { readonly type: "config_changed"; readonly interface: ClientInterface }
+  | { readonly type: "resource_upserted"; readonly resource: ClientResource }
+  | { readonly type: "resource_deleted"; readonly resourceId: Id }
+  | { readonly type: "flow_created"; readonly flow: FlowCreated }
+  | { readonly type: "flow_failed"; readonly failure: FlowFailed }
+  | { readonly type: "relays_presence"; readonly presence: RelaysPresence }
+  | { readonly type: "ice_candidates"; readonly gatewayId: Id; readonly candidates: readonly string[] }
+  | {
+    readonly type: "invalidate_ice_candidates";
+    readonly gatewayId: Id;
+    readonly candidates: readonly string[];
+  };
+
+/** Everything a client says to the portal. */
+export type ClientCommand =
+  | { readonly type: "request"; readonly resourceId: Id; readonly connectedGatewayIds: readonly Id[] }
+  | { readonly type: "candidates"; readonly gatewayId: Id; readonly candidates: readonly string[] }
+  | {
+    readonly type: "invalidated_candidates";
+    readonly gatewayId: Id;
+    readonly candidates: readonly string[];
+  }
+  | { readonly type: "no_relays" };
