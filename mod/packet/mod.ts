@@ -1,0 +1,7 @@
+/** IP packets in the slab: views, checksums, ICMP answers, segmentation and coalescing, transmit queue. */
+export * from "./address.ts";
+export * from "./counters.ts";
+export * from "./path.ts";
+export * from "./slab.ts";
+export * from "./transmit.ts";
+export * from "./transmit_queue.ts";
