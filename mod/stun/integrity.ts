@@ -1,0 +1,41 @@
+/**
+ * MESSAGE-INTEGRITY (RFC 8489 §14.5): HMAC-SHA1 over the message up to the attribute, with the header's length field
+ * set as if the message ended behind it. Keys: the password itself for ICE (short-term), MD5 of
+ * `username:realm:password` for TURN (long-term, RFC 8489 §9.2.2).
+ */
+import { hmac } from "@noble/hashes/hmac.js";
+import { md5, sha1 } from "@noble/hashes/legacy.js";
+import { HEADER_SIZE } from "./constants.ts";
+import type { StunMessage } from "./message.ts";
+
+export const INTEGRITY_SIZE = 20;
+const utf8 = new TextEncoder();
+
+/** Key of an ICE credential. (SASLprep is the identity for the ASCII credentials in use.) */
+export function shortTermKey(password: string): Uint8Array {
+  return utf8.encode(password);
+}
+
+/** 16-byte key of a TURN credential. */
+export function longTermKey(username: string, realm: string, password: string): Uint8Array {
+  return md5(utf8.encode(`${username}:${realm}:${password}`));
+}
+
+/** True when `message` carries a MESSAGE-INTEGRITY made with `key`; compares in constant time. */
+export function verifyIntegrity(message: StunMessage, key: Uint8Array): boolean {
+  if (!message.hasIntegrity) return false;
+  const expected = messageIntegrity(message.raw, message.integrityOffset, key);
+  const start = message.integrityOffset + 4;
+  let difference = 0;
+  for (let i = 0; i < INTEGRITY_SIZE; i++) difference |= expected[i]! ^ message.raw[start + i]!;
+  return difference === 0;
+}
+
+/** The 20-byte value of a MESSAGE-INTEGRITY attribute that starts at `end` of `bytes`. */
+export function messageIntegrity(bytes: Uint8Array, end: number, key: Uint8Array): Uint8Array {
+  const header = bytes.slice(0, HEADER_SIZE);
+  const length = end + 4 + INTEGRITY_SIZE - HEADER_SIZE;
+  header[2] = length >> 8;
+  header[3] = length & 255;
+  return hmac.create(sha1, key).update(header).update(bytes.subarray(HEADER_SIZE, end)).digest();
+}
