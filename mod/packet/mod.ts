@@ -1,6 +1,8 @@
 /** IP packets in the slab: views, checksums, ICMP answers, segmentation and coalescing, transmit queue. */
 export * from "./address.ts";
+export * from "./checksum.ts";
 export * from "./counters.ts";
+export { Kernels } from "./kernels/kernels.ts";
 export * from "./path.ts";
 export * from "./slab.ts";
 export * from "./transmit.ts";
