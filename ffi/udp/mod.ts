@@ -1,0 +1,1 @@
+export { PREFERRED_PORT, UdpSocket, type UdpSocketOptions } from "./socket.ts";

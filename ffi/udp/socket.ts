@@ -1,0 +1,182 @@
+/**
+ * One UDP socket of the gateway: one address family, bound to every local address, never blocking.
+ *
+ * The preferred port is 52625 (spec snownet §5.1); when another process has it, the kernel chooses one. Everything
+ * a datagram needs (local address, ECN, segment size) goes through control messages: see `receiver.ts` and
+ * `sender.ts`, which this class joins to one face for the data loop.
+ */
+import { EADDRINUSE, EAFNOSUPPORT, errno, SystemError } from "../errno.ts";
+import { AF_INET, AF_INET6, libc, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } from "../libc.ts";
+import { SOCKADDR_IN, SOCKADDR_IN6 } from "../structs.ts";
+import { applyOptions } from "./options.ts";
+import { Receiver } from "./receiver.ts";
+import { Sender } from "./sender.ts";
+import type { IpFamily } from "../../mod/packet/address.ts";
+import type { Counters } from "../../mod/packet/counters.ts";
+import type { Slab } from "../../mod/packet/slab.ts";
+import type { TransmitQueue } from "../../mod/packet/transmit_queue.ts";
+
+/** 49152 + 3473: the first port of the dynamic range plus STUN's less 5. */
+export const PREFERRED_PORT = 52625;
+const DEFAULT_RECEIVE_BUFFERS = 16;
+const DEFAULT_RECEIVE_BYTES = 16 * 1024 * 1024;
+const DEFAULT_SEND_BYTES = 2 * 1024 * 1024;
+
+export interface UdpSocketOptions {
+  readonly family: IpFamily;
+  readonly slab: Slab;
+  readonly counters: Counters;
+  /** Default {@link PREFERRED_PORT}; 0 = any. */
+  readonly port?: number;
+  /** True: fail when `port` is taken, instead of taking any. */
+  readonly portRequired?: boolean;
+  /** Messages per receive, 64 KiB of slab each. Default 16. */
+  readonly receiveBuffers?: number;
+  /** SO_RCVBUF (default 16 MiB) and SO_SNDBUF (default 2 MiB), in bytes. */
+  readonly receiveBufferBytes?: number;
+  readonly sendBufferBytes?: number;
+  /** SO_MARK; absent: none. */
+  readonly mark?: number;
+}
+
+export class UdpSocket {
+  /** Slab bytes that one socket takes. */
+  static slabBytes(receiveBuffers = DEFAULT_RECEIVE_BUFFERS): number {
+    return Receiver.slabBytes(receiveBuffers) + Sender.SLAB_BYTES;
+  }
+
+  readonly #receiver: Receiver;
+  readonly #sender: Sender;
+  #closed = false;
+
+  private constructor(
+    readonly fd: number,
+    readonly family: IpFamily,
+    /** The port that it is bound to. */
+    readonly port: number,
+    /** What the kernel refused, as sentences for the log. */
+    readonly warnings: readonly string[],
+    { slab, counters, receiveBuffers = DEFAULT_RECEIVE_BUFFERS }: UdpSocketOptions,
+  ) {
+    this.#receiver = new Receiver({ fd, family, port, slab, counters, buffers: receiveBuffers });
+    this.#sender = new Sender({ fd, family, slab, counters });
+  }
+
+  /** Throws a SystemError: no such family on this host, port taken and required, no packet information. */
+  static open(options: UdpSocketOptions): UdpSocket {
+    const { family, port = PREFERRED_PORT } = options;
+    const c = libc();
+    const fd = c.socket(family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+      const error = errno();
+      throw new SystemError(
+        `open a UDP socket for IPv${family}`,
+        "socket",
+        error,
+        error === EAFNOSUPPORT
+          ? `This host has no IPv${family}; the other family is enough.`
+          : "Raise the limit of open files.",
+      );
+    }
+    try {
+      const warnings = applyOptions(fd, family, {
+        sendBuffer: options.sendBufferBytes ?? DEFAULT_SEND_BYTES,
+        receiveBuffer: options.receiveBufferBytes ?? DEFAULT_RECEIVE_BYTES,
+        ...(options.mark === undefined ? {} : { mark: options.mark }),
+      });
+      bindPort(fd, family, port, options.portRequired === true);
+      return new UdpSocket(fd, family, boundPort(fd, family), warnings, options);
+    } catch (error) {
+      c.close(fd);
+      throw error;
+    }
+  }
+
+  /** Fetches what has arrived, without blocking: the number of messages, to be read by `…Of(i)` until the next call. */
+  receive(): number {
+    return this.#receiver.receive();
+  }
+
+  /** Slab offset of message `i`, 64-aligned. Its datagrams lie back to back, {@link segmentOf} bytes each. */
+  offsetOf(i: number): number {
+    return this.#receiver.offsetOf(i);
+  }
+
+  /** Bytes of message `i`, at least 1. */
+  lengthOf(i: number): number {
+    return this.#receiver.lengthOf(i);
+  }
+
+  /** Bytes of each datagram of message `i` but the last, which may be shorter; at least 1. */
+  segmentOf(i: number): number {
+    return this.#receiver.segmentOf(i);
+  }
+
+  /** ECN code point (0-3) that message `i` arrived with. */
+  ecnOf(i: number): number {
+    return this.#receiver.ecnOf(i);
+  }
+
+  /** Slab offset of the sender's address record. */
+  fromOf(i: number): number {
+    return this.#receiver.fromOf(i);
+  }
+
+  /** Slab offset of the record of the local address, with our port, that message `i` was sent to. */
+  localOf(i: number): number {
+    return this.#receiver.localOf(i);
+  }
+
+  /**
+   * Sends the entries of this family from entry `start` of `queue` on. Returns `queue.count` when all are done, else
+   * (socket buffer full) the entry to go on with when the socket is writable: call again with it, and don't `clear()`
+   * the queue before.
+   */
+  send(queue: TransmitQueue, start: number): number {
+    return this.#sender.send(queue, start);
+  }
+
+  /** False once the kernel or the NIC has refused UDP_SEGMENT. */
+  get segmentation(): boolean {
+    return this.#sender.segmentation;
+  }
+
+  /** Idempotent. Nothing else may be called afterwards. */
+  close(): void {
+    if (!this.#closed) libc().close(this.fd);
+    this.#closed = true;
+  }
+}
+
+function bindPort(fd: number, family: IpFamily, port: number, required: boolean): void {
+  if (libc().bind(fd, anyAddress(family, port), addressSize(family)) === 0) return;
+  const error = errno();
+  if (!required && port !== 0 && error === EADDRINUSE) return bindPort(fd, family, 0, true);
+  throw new SystemError(
+    `bind UDP port ${port} for IPv${family}`,
+    "bind",
+    error,
+    error === EADDRINUSE ? "Stop the other process or choose another port." : "Check the host's addresses.",
+  );
+}
+
+function boundPort(fd: number, family: IpFamily): number {
+  const address = anyAddress(family, 0);
+  if (libc().getsockname(fd, address, new Uint32Array([address.length])) !== 0) {
+    throw new SystemError("read the port of a UDP socket", "getsockname", errno(), "Report this.");
+  }
+  return new DataView(address.buffer).getUint16(SOCKADDR_IN.port, false);
+}
+
+function addressSize(family: IpFamily): number {
+  return family === 4 ? SOCKADDR_IN.size : SOCKADDR_IN6.size;
+}
+
+/** Socket address of every local address (all zero) with `port`. */
+function anyAddress(family: IpFamily, port: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(addressSize(family));
+  const view = new DataView(bytes.buffer);
+  view.setUint16(SOCKADDR_IN.family, family === 4 ? AF_INET : AF_INET6, true);
+  view.setUint16(SOCKADDR_IN.port, port, false);
+  return bytes;
+}
