@@ -15,7 +15,7 @@ Deno.test("a background process is waited for by its output and stopped for cert
   const script = "trap '' TERM; echo ready; echo 42; while :; do sleep 0.05; done";
   const process = new BackgroundProcess(["sh", "-c", script], { onLine: (line) => lines.push(line) });
   assert.equal((await process.waitFor(/^\d+$/m, 5000))[0], "42");
-  assert.equal(process.status, undefined);
+  assert.equal(await process.ended(0), undefined);
   await process.stop();
   assert.deepEqual(lines, ["ready", "42"]);
   assert.equal(process.status?.signal, "SIGKILL");
