@@ -2,6 +2,9 @@
 export * from "./address.ts";
 export * from "./checksum.ts";
 export * from "./counters.ts";
+export * from "./ecn.ts";
+export * from "./icmp_error.ts";
+export * from "./ip_header.ts";
 export { Kernels } from "./kernels/kernels.ts";
 export * from "./path.ts";
 export * from "./slab.ts";
