@@ -1,0 +1,102 @@
+/**
+ * A candidate pair: one path, named by our base and the peer's address, with its checks and its nomination.
+ *
+ * A pair has no failed state: one that stays silent is removed (snownet §2.8). Several pairs may be nominated at once.
+ */
+import type { SocketAddress } from "../packet/address.ts";
+import type { Candidate } from "./candidate.ts";
+import { CheckSchedule } from "./check_schedule.ts";
+import { pairPriority } from "./priority.ts";
+
+/** A candidate in an agent's list. The value changes when a better description of the same address arrives. */
+export interface CandidateEntry {
+  candidate: Candidate;
+  /** Withdrawn: kept so that its address stays known, but without pairs and not answered. */
+  discarded: boolean;
+  /** Remote only: learned from a check and not signalled so far. */
+  discovered: boolean;
+}
+
+/**
+ * - `nominated`: by the controlling side, and our next check on the pair has not been sent yet
+ * - `attempt`: that check is on its way
+ * - `success`: it was answered
+ */
+export type Nomination = "none" | "nominated" | "attempt" | "success";
+
+/** So many of the peer's checks are remembered per pair, to compare the liveliness of nominated pairs. */
+const REMEMBERED_REQUESTS = 3;
+/** A pair that gets nothing for this long (ms), while another gets checks, is taken for dead. */
+const DESERTED_AFTER = 5_000;
+/** A pair is taken for dead when so many of our checks in a row were not answered (the last one just sent). */
+const SILENT_CHECKS = 6;
+
+export class CandidatePair {
+  readonly checks = new CheckSchedule();
+  nomination: Nomination = "none";
+  /** One of our checks was answered. */
+  succeeded = false;
+  #priority = 0n;
+  #lastAnswerAt: number | undefined;
+  readonly #requests: number[] = [];
+
+  constructor(public local: CandidateEntry, public remote: CandidateEntry) {}
+
+  get source(): SocketAddress {
+    return this.local.candidate.base;
+  }
+
+  get destination(): SocketAddress {
+    return this.remote.candidate.address;
+  }
+
+  /** u64, as computed by the last {@link prioritise}. */
+  get priority(): bigint {
+    return this.#priority;
+  }
+
+  get isNominated(): boolean {
+    return this.nomination !== "none";
+  }
+
+  /** Absolute ms of the peer's last check on this pair. */
+  get lastRequestAt(): number | undefined {
+    return this.#requests.at(-1);
+  }
+
+  /** Our datagrams don't get through, judging by a row of unanswered checks. */
+  get isSilent(): boolean {
+    return this.checks.unanswered >= SILENT_CHECKS;
+  }
+
+  /** Computes the priority; whenever a candidate or the role changed. */
+  prioritise(controlling: boolean): void {
+    const own = this.local.candidate.priority, peer = this.remote.candidate.priority;
+    this.#priority = controlling ? pairPriority(own, peer) : pairPriority(peer, own);
+  }
+
+  connects(base: SocketAddress, remote: SocketAddress): boolean {
+    return this.source.key === base.key && this.destination.key === remote.key;
+  }
+
+  noteRequest(now: number): void {
+    this.#requests.push(now);
+    if (this.#requests.length > REMEMBERED_REQUESTS) this.#requests.shift();
+  }
+
+  noteAnswer(now: number): void {
+    this.succeeded = true;
+    this.#lastAnswerAt = now;
+  }
+
+  /**
+   * True when the peer went on with `other` and left this pair: since the last sign of life here it checked `other`
+   * several times, over a while that no loss of single datagrams explains.
+   */
+  isDesertedFor(other: CandidatePair): boolean {
+    const heardAt = Math.max(this.lastRequestAt ?? -Infinity, this.#lastAnswerAt ?? -Infinity);
+    const requests = other.#requests;
+    return requests.length === REMEMBERED_REQUESTS && requests[0]! > heardAt &&
+      requests.at(-1)! - heardAt >= DESERTED_AFTER;
+  }
+}
