@@ -1,0 +1,341 @@
+/**
+ * The relay's answers to STUN and TURN requests: RFC 8489 §9.2 and RFC 8656 in the dialect that Firezone devices
+ * speak (spec portal §5.2, snownet §3.10). Where it differs from the RFCs:
+ *
+ * - The first ALLOCATE is already signed although its sender has no nonce yet, and *every* answer to a request with
+ *   a USERNAME is signed with that user's own key, challenges included: devices ignore anything else.
+ * - Credentials are checked without memory (`credentials.ts`); the nonce is checked first and proves that the sender
+ *   can be reached at its address.
+ * - One allocation per credential: a new one from another address ends the older.
+ * - Channels need no permission, CREATE-PERMISSION changes nothing, Send indications are not forwarded.
+ * - A relay of one family answers a request for both with the one that it has.
+ */
+import type { RandomBytes } from "../../crypto/types.ts";
+import type { Counters } from "../../packet/counters.ts";
+import type { IpFamily } from "../../packet/address.ts";
+import { SocketAddress } from "../../packet/address.ts";
+import {
+  AttributeType as A,
+  decodeStun,
+  encodeStun,
+  FIRST_CHANNEL,
+  LAST_CHANNEL,
+  longTermKey,
+  Method,
+  type StunAttribute,
+  type StunMessage,
+  transactionKey,
+  TRANSPORT_UDP,
+  verifyIntegrity,
+} from "../../stun/mod.ts";
+import type { RelayAllocation } from "./allocation.ts";
+import type { Allocations } from "./allocations.ts";
+import { parseRelayUsername, REALM, relayPassword } from "./credentials.ts";
+import { Nonces } from "./nonces.ts";
+import type { PeerPolicy } from "./peer_policy.ts";
+import { ResponseLimiter } from "./response_limiter.ts";
+
+const DEFAULT_LIFETIME_S = 600;
+const MAX_LIFETIME_S = 3600;
+/** Wherever these stand in a request they ask for nothing that we don't do: relayed packets are never fragmented. */
+const TOLERATED = new Set<number>([A.DONT_FRAGMENT]);
+
+/** Why a request is answered with an error; the code picks the text. */
+class Refusal {
+  constructor(readonly code: number, readonly unknown: readonly number[] = []) {}
+}
+const REASONS: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  420: "Unknown Attribute",
+  437: "Allocation Mismatch",
+  438: "Stale Nonce",
+  440: "Address Family not Supported",
+  441: "Wrong Credentials",
+  443: "Peer Address Family Mismatch",
+  486: "Allocation Quota Reached",
+  508: "Insufficient Capacity",
+};
+
+export interface RequestHandlerOptions {
+  readonly publicAddresses: { readonly 4?: Uint8Array | undefined; readonly 6?: Uint8Array | undefined };
+  readonly portRange: readonly [number, number];
+  readonly stampSecret: string;
+  readonly peers: PeerPolicy;
+  readonly random: RandomBytes;
+  readonly unixNow: () => number;
+  readonly counters: Counters;
+}
+
+export class RequestHandler {
+  readonly #options: RequestHandlerOptions;
+  readonly #allocations: Allocations;
+  readonly #nonces: Nonces;
+  readonly #limiter: ResponseLimiter;
+  readonly #requests: number;
+  readonly #malformed: number;
+  readonly #limited: number;
+  readonly #challenges: number;
+  readonly #refusals: number;
+  readonly #refusedPeers: number;
+
+  constructor(options: RequestHandlerOptions, allocations: Allocations) {
+    this.#options = options;
+    this.#allocations = allocations;
+    this.#nonces = new Nonces(options.random);
+    this.#limiter = new ResponseLimiter(new DataView(options.random(4).buffer).getUint32(0));
+    const { counters } = options;
+    this.#requests = counters.register("relay_requests");
+    this.#malformed = counters.register("relay_malformed");
+    this.#limited = counters.register("relay_rate_limited");
+    this.#challenges = counters.register("relay_challenges");
+    this.#refusals = counters.register("relay_refused_requests");
+    this.#refusedPeers = counters.register("relay_refused_peers");
+  }
+
+  /**
+   * The answer to one datagram from `client` that is no ChannelData, or undefined to stay silent.
+   * @param local Our address that it arrived at.
+   */
+  handle(
+    bytes: Uint8Array,
+    client: SocketAddress,
+    local: SocketAddress,
+    now: number,
+  ): Uint8Array | undefined {
+    const { counters } = this.#options;
+    const request = decodeStun(bytes);
+    if (request?.class !== "request") {
+      counters.add(this.#malformed);
+      return undefined;
+    }
+    counters.add(this.#requests);
+    if (request.method === Method.BINDING) return this.#bindingAnswer(request, client, now);
+    const credential = this.#authenticate(request, client, now);
+    if (credential instanceof Refusal) return this.#challenge(request, credential, client, now);
+    const answer = this.#perform(request, credential, client, local, now);
+    if (answer instanceof Refusal) {
+      counters.add(this.#refusals);
+      return errorAnswer(request, answer, [], credential);
+    }
+    return encodeStun({
+      class: "success",
+      method: request.method,
+      transactionId: request.transactionId,
+      attributes: answer,
+      integrityKey: credential,
+    });
+  }
+
+  /** BINDING (RFC 8489 §12): needs no credential. */
+  #bindingAnswer(request: StunMessage, client: SocketAddress, now: number): Uint8Array | undefined {
+    if (!this.#limiter.allowsAnswer(client, now)) {
+      this.#options.counters.add(this.#limited);
+      return undefined;
+    }
+    if (request.unknownRequired.length > 0) {
+      return errorAnswer(request, new Refusal(420, request.unknownRequired), []);
+    }
+    return encodeStun({
+      class: "success",
+      method: Method.BINDING,
+      transactionId: request.transactionId,
+      attributes: [[A.XOR_MAPPED_ADDRESS, client]],
+    });
+  }
+
+  /** The long-term key of an authentic request, else why it is none. Cheap checks first. */
+  #authenticate(request: StunMessage, client: SocketAddress, now: number): Uint8Array | Refusal {
+    const { username, nonce } = request;
+    if (!request.hasIntegrity || username === undefined || nonce === undefined) return new Refusal(401);
+    if (!this.#nonces.isFresh(nonce, client, now)) return new Refusal(438);
+    const user = parseRelayUsername(username);
+    if (!user || Number(user.expiresAt) < this.#options.unixNow()) return new Refusal(401);
+    const allocation = this.#allocations.byUsername(username);
+    const key = allocation?.key ?? this.#keyOf(username);
+    return key && verifyIntegrity(request, key) ? key : new Refusal(401);
+  }
+
+  #keyOf(username: string): Uint8Array | undefined {
+    const user = parseRelayUsername(username);
+    if (!user) return undefined;
+    return longTermKey(username, REALM, relayPassword(user.expiresAt, this.#options.stampSecret, user.salt));
+  }
+
+  /** 401 and 438: with a nonce, and signed when there is a user to sign for. */
+  #challenge(
+    request: StunMessage,
+    refusal: Refusal,
+    client: SocketAddress,
+    now: number,
+  ): Uint8Array | undefined {
+    const { counters } = this.#options;
+    if (!this.#limiter.allowsChallenge(client, now)) {
+      counters.add(this.#limited);
+      return undefined;
+    }
+    counters.add(this.#challenges);
+    const key = request.username === undefined ? undefined : this.#keyOf(request.username);
+    return errorAnswer(request, refusal, [[A.REALM, REALM], [A.NONCE, this.#nonces.issue(client, now)]], key);
+  }
+
+  #perform(
+    request: StunMessage,
+    key: Uint8Array,
+    client: SocketAddress,
+    local: SocketAddress,
+    now: number,
+  ): StunAttribute[] | Refusal {
+    const unknown = request.unknownRequired.filter((type) => !TOLERATED.has(type));
+    if (unknown.length > 0) return new Refusal(420, unknown);
+    const allocation = this.#allocations.byClient(client);
+    if (request.method === Method.ALLOCATE) {
+      return this.#allocate(request, key, allocation, client, local, now);
+    }
+    if (!allocation) return new Refusal(437);
+    if (allocation.username !== request.username) return new Refusal(441);
+    switch (request.method) {
+      case Method.REFRESH:
+        return this.#refresh(request, allocation, now);
+      case Method.CHANNEL_BIND:
+        return this.#bindChannel(request, allocation, now);
+      case Method.CREATE_PERMISSION:
+        return this.#createPermission(request, allocation);
+      default:
+        return new Refusal(400);
+    }
+  }
+
+  #allocate(
+    request: StunMessage,
+    key: Uint8Array,
+    existing: RelayAllocation | undefined,
+    client: SocketAddress,
+    local: SocketAddress,
+    now: number,
+  ): StunAttribute[] | Refusal {
+    const transaction = transactionKey(request.transactionId);
+    if (existing) return existing.transaction === transaction ? granted(existing, now) : new Refusal(437);
+    if (request.requestedTransport !== TRANSPORT_UDP) return new Refusal(400);
+    const { requestedFamily, additionalFamily } = request;
+    if (additionalFamily !== undefined && (requestedFamily !== undefined || additionalFamily !== 6)) {
+      return new Refusal(400);
+    }
+    const wanted: readonly (IpFamily | 0)[] = additionalFamily === 6 ? [4, 6] : [familyOf(requestedFamily)];
+    const addresses = this.#options.publicAddresses;
+    const families = wanted.filter((family): family is IpFamily =>
+      family !== 0 && addresses[family] !== undefined
+    );
+    if (families.length === 0) return new Refusal(440);
+    const older = this.#allocations.byUsername(request.username!);
+    if (older) this.#allocations.remove(older);
+    const exhausted = this.#allocations.exhausted(client);
+    if (exhausted) return new Refusal(exhausted === "source" ? 486 : 508);
+    const port = this.#allocations.openPort(families);
+    if (port === undefined) return new Refusal(508);
+    const relayed = (family: IpFamily) =>
+      families.includes(family) ? SocketAddress.fromBytes(addresses[family]!, port) : undefined;
+    const allocation = this.#allocations.add({
+      client,
+      local,
+      username: request.username!,
+      key,
+      transaction,
+      port,
+      v4: relayed(4),
+      v6: relayed(6),
+      expiresAt: now + grantedLifetime(request.lifetime) * 1000,
+    });
+    return granted(allocation, now);
+  }
+
+  #refresh(request: StunMessage, allocation: RelayAllocation, now: number): StunAttribute[] | Refusal {
+    const { requestedFamily } = request;
+    if (
+      requestedFamily !== undefined &&
+      !(requestedFamily && allocation.relayed(familyOf(requestedFamily) as IpFamily))
+    ) {
+      return new Refusal(443);
+    }
+    if (request.lifetime === 0) {
+      this.#allocations.remove(allocation);
+      return [[A.LIFETIME, 0]];
+    }
+    const lifetime = grantedLifetime(request.lifetime);
+    this.#allocations.extend(allocation, now + lifetime * 1000);
+    return [[A.LIFETIME, lifetime]];
+  }
+
+  #bindChannel(request: StunMessage, allocation: RelayAllocation, now: number): StunAttribute[] | Refusal {
+    const { channelNumber: number, xorPeerAddress: peer } = request;
+    if (number === undefined || peer === undefined || peer.port === 0) return new Refusal(400);
+    if (number < FIRST_CHANNEL || number > LAST_CHANNEL) return new Refusal(400);
+    const refusal = this.#refusalOf(peer, allocation);
+    if (refusal) return refusal;
+    const channel = this.#allocations.bind(allocation, number, peer, this.#isOwn(peer), now);
+    if (channel === "conflict") return new Refusal(400);
+    if (channel === "full") return new Refusal(508);
+    return [];
+  }
+
+  #createPermission(request: StunMessage, allocation: RelayAllocation): StunAttribute[] | Refusal {
+    if (!request.xorPeerAddress) return new Refusal(400);
+    return this.#refusalOf(request.xorPeerAddress, allocation) ?? [];
+  }
+
+  /** Why nothing may be sent to `peer`; undefined when it may. */
+  #refusalOf(peer: SocketAddress, allocation: RelayAllocation): Refusal | undefined {
+    if (!allocation.relayed(peer.family)) return new Refusal(443);
+    const [lowest, highest] = this.#options.portRange;
+    const permitted = this.#isOwn(peer)
+      ? peer.port === 0 || (peer.port >= lowest && peer.port <= highest)
+      : this.#options.peers.permits(peer.bytes);
+    if (permitted) return undefined;
+    this.#options.counters.add(this.#refusedPeers);
+    return new Refusal(403);
+  }
+
+  /** Our own address: only other allocations are there to be reached, without leaving the relay. */
+  #isOwn(peer: SocketAddress): boolean {
+    const own = this.#options.publicAddresses[peer.family];
+    return own !== undefined && own.every((byte, i) => byte === peer.bytes[i]);
+  }
+}
+
+function granted(allocation: RelayAllocation, now: number): StunAttribute[] {
+  const attributes: StunAttribute[] = [];
+  if (allocation.v4) attributes.push([A.XOR_RELAYED_ADDRESS, allocation.v4]);
+  if (allocation.v6) attributes.push([A.XOR_RELAYED_ADDRESS, allocation.v6]);
+  attributes.push([A.XOR_MAPPED_ADDRESS, allocation.client]);
+  attributes.push([A.LIFETIME, Math.ceil((allocation.expiresAt - now) / 1000)]);
+  return attributes;
+}
+
+/** RFC 8656 §7.2: what was asked for, but never below the default nor above the maximum. */
+function grantedLifetime(requested: number | undefined): number {
+  return Math.min(MAX_LIFETIME_S, Math.max(DEFAULT_LIFETIME_S, requested ?? 0));
+}
+
+function familyOf(requested: number | undefined): IpFamily | 0 {
+  return requested === undefined || requested === 4 ? 4 : requested === 6 ? 6 : 0;
+}
+
+function errorAnswer(
+  request: StunMessage,
+  { code, unknown }: Refusal,
+  attributes: readonly StunAttribute[],
+  key?: Uint8Array,
+): Uint8Array {
+  return encodeStun({
+    class: "error",
+    method: request.method,
+    transactionId: request.transactionId,
+    attributes: [
+      [A.ERROR_CODE, { code, reason: REASONS[code] ?? "" }],
+      ...(unknown.length > 0 ? [[A.UNKNOWN_ATTRIBUTES, unknown] as const] : []),
+      ...attributes,
+    ],
+    ...(key && { integrityKey: key }),
+  });
+}
