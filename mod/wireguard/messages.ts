@@ -1,0 +1,71 @@
+/**
+ * The four messages of WireGuard (paper §5.4): sizes, field offsets and their classification.
+ *
+ * All integers are little-endian; the type is one byte followed by three zero bytes, read as one u32.
+ *
+ *     initiation  type 1 · sender · ephemeral 32 · static 48 · timestamp 28 · mac1 16 · mac2 16
+ *     response    type 2 · sender · receiver · ephemeral 32 · empty 16 · mac1 16 · mac2 16
+ *     cookie      type 3 · receiver · nonce 24 · cookie 32
+ *     transport   type 4 · receiver · counter u64 · packet + tag 16
+ */
+export const MESSAGE_NONE = 0;
+export const MESSAGE_INITIATION = 1;
+export const MESSAGE_RESPONSE = 2;
+export const MESSAGE_COOKIE_REPLY = 3;
+export const MESSAGE_TRANSPORT = 4;
+
+export const INITIATION_LENGTH = 148;
+export const RESPONSE_LENGTH = 92;
+export const COOKIE_REPLY_LENGTH = 64;
+/** Header of a transport message; the ciphertext follows. */
+export const TRANSPORT_HEADER_LENGTH = 16;
+/** A keepalive: header and tag around nothing. The shortest transport message. */
+export const KEEPALIVE_LENGTH = 32;
+
+export const INITIATION = {
+  sender: 4,
+  ephemeral: 8,
+  static: 40,
+  timestamp: 88,
+  mac1: 116,
+  mac2: 132,
+} as const;
+export const RESPONSE = { sender: 4, receiver: 8, ephemeral: 12, empty: 44, mac1: 60, mac2: 76 } as const;
+export const COOKIE_REPLY = { receiver: 4, nonce: 8, cookie: 32 } as const;
+export const TRANSPORT = { receiver: 4, counter: 8, packet: 16 } as const;
+
+/**
+ * Which message `bytes[offset, offset + length)` is by its first word and length, or MESSAGE_NONE. No allocation.
+ * Only a transport message may have more than one length.
+ */
+export function classify(bytes: Uint8Array, offset = 0, length: number = bytes.length - offset): number {
+  if (length < KEEPALIVE_LENGTH || bytes[offset + 1]! | bytes[offset + 2]! | bytes[offset + 3]!) {
+    return MESSAGE_NONE;
+  }
+  const type = bytes[offset]!;
+  switch (type) {
+    case MESSAGE_TRANSPORT:
+      return type;
+    case MESSAGE_INITIATION:
+      return length === INITIATION_LENGTH ? type : MESSAGE_NONE;
+    case MESSAGE_RESPONSE:
+      return length === RESPONSE_LENGTH ? type : MESSAGE_NONE;
+    case MESSAGE_COOKIE_REPLY:
+      return length === COOKIE_REPLY_LENGTH ? type : MESSAGE_NONE;
+    default:
+      return MESSAGE_NONE;
+  }
+}
+
+/** The little-endian u32 at `offset`, as an unsigned number. */
+export function readU32(bytes: Uint8Array, offset: number): number {
+  return (bytes[offset]! | bytes[offset + 1]! << 8 | bytes[offset + 2]! << 16 | bytes[offset + 3]! << 24) >>>
+    0;
+}
+
+export function writeU32(bytes: Uint8Array, offset: number, value: number): void {
+  bytes[offset] = value;
+  bytes[offset + 1] = value >>> 8;
+  bytes[offset + 2] = value >>> 16;
+  bytes[offset + 3] = value >>> 24;
+}
