@@ -167,7 +167,7 @@ export interface Site {
   readonly name: string;
 }
 
-/** A resource as a client sees it. `address` is undefined for the Internet resource. */
+/** A resource as a client sees it; the Internet resource has neither `cidr` nor `pattern`. */
 export interface ClientResource {
   readonly type: "cidr" | "dns" | "internet";
   readonly id: Id;

@@ -1,0 +1,340 @@
+/**
+ * The link to the portal as a pure state machine: one Phoenix channel over one WebSocket at a time, kept alive and
+ * re-established for as long as it takes (spec portal §2).
+ *
+ *   dialing ──101──▶ joining ──ok──▶ joined          any failure ──▶ waiting ──delay──▶ dialing
+ *                                                    fatal failure, close() ──▶ ended
+ *
+ * The owner dials when told so by a `dial` event, reports what happened to the socket, feeds text frames in and
+ * writes the frames of `pollTransmit()` out. After a `hangup` event the current socket is none of the machine's
+ * business any more; the owner must not report anything about it.
+ *
+ * - Nothing but heartbeats is written before the portal has answered the join.
+ * - Heartbeats leave every 10 s whatever else is sent; more than three without an answer mean a dead link.
+ * - Until the first join ever, attempts are one second apart and end after 15 s; afterwards the back-off applies and
+ *   is reset by a join, not by a mere 101. `Retry-After` overrides both.
+ * - Refs restart at 0 with each socket. Nothing is queued while the link is down: `send` says so instead.
+ */
+import type { RandomBytes } from "../crypto/types.ts";
+import { Backoff } from "./backoff.ts";
+import {
+  describeRefusal,
+  FINAL_JOIN_REASONS,
+  parseRetryAfter,
+  PortalError,
+  type Refusal,
+} from "./failure.ts";
+import { decodeFrame, encodeFrame, type Frame, printable, readReply } from "./frame.ts";
+
+export const DIAL_TIMEOUT = 15_000;
+export const JOIN_TIMEOUT = 10_000;
+export const HEARTBEAT_INTERVAL = 10_000;
+export const MAX_UNANSWERED_HEARTBEATS = 3;
+export const FIRST_CONNECT_INTERVAL = 1_000;
+export const FIRST_CONNECT_TIMEOUT = 15_000;
+export const MAX_PARTITION_TIME = 86_400_000;
+/** Forced reconnects are at least this far apart. */
+const RECONNECT_INTERVAL = 5_000;
+/** Events whose error reply is still awaited; most events are never answered, so old ones are forgotten. */
+const TRACKED_EVENTS = 64;
+
+export interface ChannelOptions {
+  /** `gateway` or `client`. */
+  readonly topic: string;
+  readonly random: RandomBytes;
+  /** Unix seconds, for HTTP dates. */
+  readonly unixNow: () => number;
+  /** Give up when the first join took longer than this; milliseconds, Infinity for never. */
+  readonly firstConnectTimeout?: number;
+  /** Give up when the link has been down for longer than this; milliseconds, Infinity for never. */
+  readonly maxPartitionTime?: number;
+  readonly now: number;
+}
+
+export type ChannelEvent =
+  /** Open a WebSocket now; `attempt` counts from 1 and never repeats. */
+  | { readonly type: "dial"; readonly attempt: number }
+  /** Close the socket, or abandon the dial, of the current attempt. */
+  | { readonly type: "hangup"; readonly code: number; readonly reason: string }
+  | { readonly type: "joined" }
+  /** The link is down; the next attempt follows in `retryIn` ms. `refusal` is set when the portal answered. */
+  | { readonly type: "down"; readonly reason: string; readonly retryIn: number; readonly refusal?: Refusal }
+  | { readonly type: "message"; readonly event: string; readonly payload: unknown }
+  /** The portal answered an event of ours with an error. */
+  | { readonly type: "rejected"; readonly event: string; readonly reason: string }
+  /** A frame that means nothing to us. */
+  | { readonly type: "ignored"; readonly reason: string }
+  /** The end: nothing follows. */
+  | { readonly type: "failed"; readonly error: PortalError };
+
+type State = "dialing" | "joining" | "joined" | "waiting" | "ended";
+
+export class Channel {
+  readonly #topic: string;
+  readonly #unixNow: () => number;
+  readonly #backoff: Backoff;
+  readonly #firstConnectTimeout: number;
+  readonly #maxPartitionTime: number;
+  readonly #frames: string[] = [];
+  readonly #events: ChannelEvent[] = [];
+
+  #state: State = "dialing";
+  #attempt = 0;
+  /** Dial or join deadline, or the time of the next attempt. */
+  #deadline = 0;
+  #nextHeartbeat = 0;
+  #nextRef = 0;
+  #joinRef = -1;
+  #heartbeats: number[] = [];
+  readonly #awaited = new Map<number, string>();
+  #everJoined = false;
+  /** Since when the link has been down, for the give-up rules; undefined once joined. */
+  #downSince: number | undefined;
+  #lastReconnect = -Infinity;
+
+  constructor(options: ChannelOptions) {
+    this.#topic = options.topic;
+    this.#unixNow = options.unixNow;
+    this.#backoff = new Backoff(options.random);
+    this.#firstConnectTimeout = options.firstConnectTimeout ?? FIRST_CONNECT_TIMEOUT;
+    this.#maxPartitionTime = options.maxPartitionTime ?? MAX_PARTITION_TIME;
+    this.#downSince = options.now;
+    this.#dial(options.now);
+  }
+
+  get isJoined(): boolean {
+    return this.#state === "joined";
+  }
+
+  /** Number of the current attempt. */
+  get attempt(): number {
+    return this.#attempt;
+  }
+
+  /** Queues an event for the portal. False when the link is down: the event is dropped. */
+  send(event: string, payload: unknown): boolean {
+    if (this.#state !== "joined") return false;
+    const ref = this.#write(this.#topic, event, payload);
+    if (this.#awaited.size >= TRACKED_EVENTS) this.#awaited.delete(this.#awaited.keys().next().value!);
+    this.#awaited.set(ref, event);
+    return true;
+  }
+
+  /** The upgrade succeeded (101). */
+  handleOpen(now: number): void {
+    if (this.#state !== "dialing") return;
+    this.#nextRef = 0;
+    this.#heartbeats = [];
+    this.#awaited.clear();
+    this.#nextHeartbeat = now + HEARTBEAT_INTERVAL;
+    this.#join(now);
+  }
+
+  /** The upgrade was answered with something other than 101. */
+  handleRefused(refusal: Refusal, now: number): void {
+    if (this.#state !== "dialing") return;
+    const { code, text } = describeRefusal(refusal);
+    if (refusal.status === 401) {
+      return this.#fail(
+        new PortalError("unauthorized", `Cannot log in to the portal: ${text}. Check the token.`, code),
+      );
+    }
+    this.#lose(text, now, refusal);
+  }
+
+  /** DNS, TCP, TLS or the upgrade failed without an HTTP answer. `reason` must not contain the URL's query. */
+  handleDialError(reason: string, now: number): void {
+    if (this.#state === "dialing") this.#lose(reason, now);
+  }
+
+  /** The socket is gone: closed by the portal, or broken. */
+  handleClosed(reason: string, now: number): void {
+    if (this.#state === "joining" || this.#state === "joined") this.#lose(reason, now);
+  }
+
+  /** A text frame arrived. */
+  handleText(text: string, now: number): void {
+    if (this.#state !== "joining" && this.#state !== "joined") return;
+    const frame = decodeFrame(text);
+    if (typeof frame === "string") return this.#ignore(`frame of ${text.length} characters: ${frame}`);
+    if (frame.event === "phx_reply") return this.#handleReply(frame, now);
+    if (frame.topic !== this.#topic) return this.#ignore(`event on topic "${printable(frame.topic, 40)}"`);
+    switch (frame.event) {
+      case "phx_error": // The portal drains the whole socket when it matters.
+        return this.#ignore("phx_error");
+      case "phx_close":
+        return this.#hangUp("the portal closed the channel", now);
+      case "disconnect":
+        return this.#handleDisconnect(frame.payload, now);
+      default:
+        this.#events.push({ type: "message", event: frame.event, payload: frame.payload });
+    }
+  }
+
+  /** Drops the current socket and dials again at once; at most once in five seconds. False when refused. */
+  reconnect(now: number): boolean {
+    if (this.#state === "ended" || now - this.#lastReconnect < RECONNECT_INTERVAL) return false;
+    this.#lastReconnect = now;
+    if (this.#state !== "waiting") this.#events.push({ type: "hangup", code: 1000, reason: "reconnecting" });
+    this.#downSince ??= now;
+    this.#frames.length = 0;
+    this.#backoff.reset();
+    this.#dial(now);
+    return true;
+  }
+
+  /** Ends the link: closes the socket with code 1000. */
+  close(): void {
+    if (this.#state === "ended") return;
+    if (this.#state !== "waiting") this.#events.push({ type: "hangup", code: 1000, reason: "shutting down" });
+    this.#state = "ended";
+  }
+
+  handleTimeout(now: number): void {
+    if (this.#state === "waiting" && now >= this.#deadline) return this.#dial(now);
+    if (this.#state === "dialing" && now >= this.#deadline) return this.#hangUp("no connection in time", now);
+    if (this.#state === "joining" && now >= this.#deadline) {
+      return this.#hangUp("the portal did not answer the join", now);
+    }
+    if ((this.#state === "joining" || this.#state === "joined") && now >= this.#nextHeartbeat) {
+      this.#heartbeat(now);
+    }
+  }
+
+  pollTimeout(): number | undefined {
+    switch (this.#state) {
+      case "ended":
+        return undefined;
+      case "joined":
+        return this.#nextHeartbeat;
+      case "joining":
+        return Math.min(this.#deadline, this.#nextHeartbeat);
+      default:
+        return this.#deadline;
+    }
+  }
+
+  /** The next text frame for the current socket. */
+  pollTransmit(): string | undefined {
+    return this.#frames.shift();
+  }
+
+  pollEvent(): ChannelEvent | undefined {
+    return this.#events.shift();
+  }
+
+  #dial(now: number): void {
+    this.#state = "dialing";
+    this.#deadline = now + DIAL_TIMEOUT;
+    this.#events.push({ type: "dial", attempt: ++this.#attempt });
+  }
+
+  #join(now: number): void {
+    this.#state = "joining";
+    this.#deadline = now + JOIN_TIMEOUT;
+    this.#joinRef = this.#write(this.#topic, "phx_join", null);
+  }
+
+  #heartbeat(now: number): void {
+    if (this.#heartbeats.length > MAX_UNANSWERED_HEARTBEATS) {
+      return this.#hangUp("the portal does not answer heartbeats", now);
+    }
+    this.#heartbeats.push(this.#write("phoenix", "heartbeat", {}));
+    this.#nextHeartbeat = Math.max(this.#nextHeartbeat + HEARTBEAT_INTERVAL, now + HEARTBEAT_INTERVAL / 2);
+  }
+
+  #handleReply(frame: Frame, now: number): void {
+    const reply = readReply(frame.payload);
+    if (!reply || frame.ref === null) return this.#ignore("reply without ref or status");
+    const { ref } = frame;
+    if (this.#heartbeats.includes(ref)) {
+      this.#heartbeats = this.#heartbeats.filter((waiting) => waiting > ref);
+      return;
+    }
+    if (ref === this.#joinRef) {
+      if (this.#state !== "joining") return;
+      return reply.ok ? this.#joined() : this.#handleJoinError(reply.reason, now);
+    }
+    const event = this.#awaited.get(ref);
+    if (event === undefined) return;
+    this.#awaited.delete(ref);
+    if (reply.ok) return;
+    this.#events.push({ type: "rejected", event, reason: reply.reason });
+    if (reply.reason === "unmatched topic" && this.#state === "joined") this.#join(now);
+  }
+
+  #joined(): void {
+    this.#state = "joined";
+    this.#everJoined = true;
+    this.#downSince = undefined;
+    this.#backoff.reset();
+    this.#events.push({ type: "joined" });
+  }
+
+  #handleJoinError(reason: string, now: number): void {
+    if (!FINAL_JOIN_REASONS.includes(reason)) {
+      return this.#hangUp(`the portal refused the join: ${reason}`, now);
+    }
+    this.#events.push({ type: "hangup", code: 1000, reason: "join refused" });
+    this.#fail(
+      new PortalError(
+        "join_refused",
+        `Cannot join the portal: ${reason}. See the portal's settings of this device.`,
+      ),
+    );
+  }
+
+  #handleDisconnect(payload: unknown, now: number): void {
+    const reason = (payload as { reason?: unknown } | null)?.reason;
+    if (reason !== "token_expired") {
+      return this.#hangUp(`the portal disconnected us: ${printable(String(reason), 60)}`, now);
+    }
+    this.#events.push({ type: "hangup", code: 1000, reason: "disconnected" });
+    this.#fail(
+      new PortalError(
+        "token_expired",
+        "Cannot stay with the portal: the token is expired or revoked. Get a new token.",
+      ),
+    );
+  }
+
+  /** Drops a socket that may still be open, then waits for the next attempt. */
+  #hangUp(reason: string, now: number): void {
+    this.#events.push({ type: "hangup", code: 1000, reason: "" });
+    this.#lose(reason, now);
+  }
+
+  #lose(reason: string, now: number, refusal?: Refusal): void {
+    this.#downSince ??= now;
+    this.#frames.length = 0;
+    const retryAfter = parseRetryAfter(refusal?.retryAfter, this.#unixNow());
+    const retryIn = retryAfter ?? (this.#everJoined ? this.#backoff.next() : FIRST_CONNECT_INTERVAL);
+    const limit = this.#everJoined ? this.#maxPartitionTime : this.#firstConnectTimeout;
+    // A portal that asks for patience is there: the limit for the first connection is about one that is not.
+    const patient = !this.#everJoined && retryAfter !== undefined;
+    if (!patient && now + retryIn - this.#downSince > limit) {
+      return this.#fail(
+        new PortalError("gave_up", `Cannot reach the portal: ${reason}. Gave up after ${limit / 1000} s.`),
+      );
+    }
+    this.#state = "waiting";
+    this.#deadline = now + retryIn;
+    this.#events.push({ type: "down", reason, retryIn, ...(refusal && { refusal }) });
+  }
+
+  #fail(error: PortalError): void {
+    this.#state = "ended";
+    this.#frames.length = 0;
+    this.#events.push({ type: "failed", error });
+  }
+
+  #ignore(reason: string): void {
+    this.#events.push({ type: "ignored", reason });
+  }
+
+  #write(topic: string, event: string, payload: unknown): number {
+    const ref = this.#nextRef++;
+    this.#frames.push(encodeFrame({ topic, event, payload, ref }));
+    return ref;
+  }
+}

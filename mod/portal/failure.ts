@@ -1,0 +1,75 @@
+/**
+ * What went wrong with the link, and whether trying again can help.
+ *
+ * Only a refusal with 401, `disconnect {token_expired}` and a join refused for good end the link: everything else
+ * (other 4xx, 5xx, TLS, DNS, timeouts) may heal and is tried again.
+ */
+import { printable } from "./frame.ts";
+
+/** An HTTP answer other than 101 to the upgrade request. */
+export interface Refusal {
+  readonly status: number;
+  /** Value of the header, if there was one. */
+  readonly retryAfter?: string;
+  readonly body: string;
+}
+
+export type FailureKind =
+  /** 401: the token is missing or wrong. */
+  | "unauthorized"
+  /** The portal says that the token is no longer valid. */
+  | "token_expired"
+  /** The portal doesn't let this device join and says that it never will. */
+  | "join_refused"
+  /** Tried for as long as the options allow. */
+  | "gave_up";
+
+/** The end of a link: no further attempt follows. */
+export class PortalError extends Error {
+  override readonly name = "PortalError";
+
+  constructor(
+    readonly kind: FailureKind,
+    message: string,
+    /** From the problem document. */ readonly code?: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Join refusals that no further attempt can change. */
+export const FINAL_JOIN_REASONS: readonly string[] = ["disabled", "invalid_version", "token_expired"];
+
+/** `code` and a readable line of a refusal's body, which may be a problem document (RFC 9457) or plain text. */
+export function describeRefusal(refusal: Refusal): { code: string | undefined; text: string } {
+  const problem = readProblem(refusal.body);
+  const detail = problem?.detail ?? problem?.title ?? refusal.body;
+  const text = `HTTP ${refusal.status}${detail === "" ? "" : `: ${printable(detail, 200)}`}`;
+  return { code: problem?.code, text };
+}
+
+function readProblem(body: string): { code?: string; title?: string; detail?: string } | undefined {
+  try {
+    const value = JSON.parse(body) as Record<string, unknown> | null;
+    if (typeof value !== "object" || value === null) return undefined;
+    const text = (key: string) => typeof value[key] === "string" ? { [key]: printable(value[key]) } : {};
+    return { ...text("code"), ...text("title"), ...text("detail") };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The longest pause that a portal may ask for. */
+export const MAX_RETRY_AFTER = 3_600_000;
+
+/** Milliseconds to wait by a `Retry-After` header (seconds or HTTP date, RFC 9110 §10.2.3); undefined when unusable. */
+export function parseRetryAfter(value: string | undefined, unixNow: number): number | undefined {
+  if (value === undefined) return undefined;
+  const text = value.trim();
+  const milliseconds = /^\d{1,9}$/.test(text) ? Number(text) * 1000 : dateOf(text) - unixNow * 1000;
+  return Number.isNaN(milliseconds) ? undefined : Math.min(Math.max(milliseconds, 0), MAX_RETRY_AFTER);
+}
+
+function dateOf(text: string): number {
+  return /^[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text) : NaN;
+}

@@ -1,0 +1,220 @@
+/**
+ * Drives a {@link PortalSession} with real sockets and timers, on the `ws` package: the built-in WebSocket hides the
+ * answer to a refused upgrade and puts its own name into the user agent, and the portal reads both.
+ *
+ * Each attempt resolves the host anew and races all its addresses; the first TCP connection that stands is used for
+ * TLS and the upgrade. Nothing here logs; URLs with their query (the token!) never leave this file.
+ */
+import type { Socket } from "node:net";
+// @ts-types="./ws.d.ts"
+import { WebSocket } from "ws";
+import type { Codec } from "../codec.ts";
+import type { PortalError, Refusal } from "../failure.ts";
+import { describe, dial } from "./dial.ts";
+import { type Login, type LoginRequest, loginRequest } from "../login_url.ts";
+import { clientCodec } from "../schema/client.ts";
+import { gatewayCodec } from "../schema/gateway.ts";
+import { PortalSession, type SessionEvent } from "../session.ts";
+import type { ClientCommand, ClientEvent, GatewayCommand, GatewayEvent } from "../types.ts";
+
+const MAX_MESSAGE = 16 * 1024 * 1024;
+const MAX_REFUSAL_BODY = 64 * 1024;
+const CLOSE_TIMEOUT = 500;
+const utf8 = new TextDecoder();
+
+export interface PortalOptions extends Login {
+  /** Further certificate authorities to trust, PEM. */
+  readonly ca?: string;
+  readonly firstConnectTimeout?: number;
+  readonly maxPartitionTime?: number;
+}
+
+export interface PortalHandlers<Event> {
+  onEvent(event: Event): void;
+  onJoined(): void;
+  /** The link is down; the next attempt follows in `retryIn` ms. */
+  onDown(down: { readonly reason: string; readonly retryIn: number; readonly refusal?: Refusal }): void;
+  /** The end: no further attempt follows. */
+  onFailed(error: PortalError): void;
+  onWarning(text: string): void;
+}
+
+export interface PortalConnection<Command> {
+  /** Candidates are kept while the link is down, other commands are dropped. */
+  send(command: Command): void;
+  readonly isJoined: boolean;
+  /** Closes the socket with code 1000 and ends the session; resolves when it is closed, after 0.5 s at the latest. */
+  close(): Promise<void>;
+}
+
+/** Connects a gateway. @throws LoginUrlError at once when URL or token can't be used; later errors go to `handlers`. */
+export function connectPortal(
+  options: PortalOptions & { readonly role: "gateway" },
+  handlers: PortalHandlers<GatewayEvent>,
+): PortalConnection<GatewayCommand>;
+/** Connects a client. */
+export function connectPortal(
+  options: PortalOptions & { readonly role: "client" },
+  handlers: PortalHandlers<ClientEvent>,
+): PortalConnection<ClientCommand>;
+export function connectPortal(
+  options: PortalOptions,
+  handlers: PortalHandlers<GatewayEvent> | PortalHandlers<ClientEvent>,
+): PortalConnection<GatewayCommand> | PortalConnection<ClientCommand> {
+  return options.role === "gateway"
+    ? new Driver(gatewayCodec(options.dialect), options, handlers as PortalHandlers<GatewayEvent>)
+    : new Driver(clientCodec(options.dialect), options, handlers as PortalHandlers<ClientEvent>);
+}
+
+class Driver<Event, Command> implements PortalConnection<Command> {
+  readonly #session: PortalSession<Event, Command>;
+  readonly #handlers: PortalHandlers<Event>;
+  readonly #request: LoginRequest;
+  readonly #ca: string | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #socket: WebSocket | undefined;
+  /** Abandons the current attempt: resolution, connections, upgrade. */
+  #abandon = new AbortController();
+
+  constructor(
+    codec: Codec<Event, Command>,
+    options: PortalOptions,
+    handlers: PortalHandlers<Event>,
+  ) {
+    this.#request = loginRequest(options);
+    this.#ca = options.ca;
+    this.#handlers = handlers;
+    this.#session = new PortalSession(codec, {
+      random: (length) => crypto.getRandomValues(new Uint8Array(length)),
+      unixNow: () => Math.floor(Date.now() / 1000),
+      now: performance.now(),
+      ...(options.firstConnectTimeout !== undefined && { firstConnectTimeout: options.firstConnectTimeout }),
+      ...(options.maxPartitionTime !== undefined && { maxPartitionTime: options.maxPartitionTime }),
+    });
+    queueMicrotask(() => this.#drain());
+  }
+
+  get isJoined(): boolean {
+    return this.#session.isJoined;
+  }
+
+  send(command: Command): void {
+    this.#session.send(command);
+    this.#drain();
+  }
+
+  close(): Promise<void> {
+    const socket = this.#socket;
+    const closed = new Promise<void>((resolve) => {
+      if (!socket || socket.readyState === WebSocket.CLOSED) return resolve();
+      const late = setTimeout(() => (socket.terminate(), resolve()), CLOSE_TIMEOUT);
+      socket.once("close", () => (clearTimeout(late), resolve()));
+    });
+    this.#session.close(performance.now());
+    this.#drain();
+    return closed;
+  }
+
+  #drain(): void {
+    for (let event; (event = this.#session.pollEvent()) !== undefined;) this.#handle(event);
+    for (let frame; (frame = this.#session.pollTransmit()) !== undefined;) this.#socket?.send(frame);
+    clearTimeout(this.#timer);
+    const at = this.#session.pollTimeout();
+    if (at === undefined) return;
+    const delay = Math.min(Math.max(at - performance.now(), 0), 0x7fffffff);
+    this.#timer = setTimeout(() => this.#feed((now) => this.#session.handleTimeout(now)), delay);
+  }
+
+  #feed(input: (now: number) => void): void {
+    input(performance.now());
+    this.#drain();
+  }
+
+  #handle(event: SessionEvent<Event>): void {
+    switch (event.type) {
+      case "dial":
+        void this.#dial(this.#abandon = new AbortController());
+        return;
+      case "hangup":
+        return this.#hangUp(event.code, event.reason);
+      case "joined":
+        return this.#handlers.onJoined();
+      case "down":
+        return this.#handlers.onDown(event);
+      case "failed":
+        return this.#handlers.onFailed(event.error);
+      case "event":
+        return this.#handlers.onEvent(event.event);
+      case "warning":
+        return this.#handlers.onWarning(event.text);
+    }
+  }
+
+  #hangUp(code: number, reason: string): void {
+    this.#abandon.abort();
+    const socket = this.#socket;
+    this.#socket = undefined;
+    if (socket?.readyState === WebSocket.OPEN) socket.close(code, reason);
+  }
+
+  async #dial(attempt: AbortController): Promise<void> {
+    try {
+      const stream = await dial(this.#request, this.#ca, attempt.signal);
+      if (attempt.signal.aborted) stream.destroy();
+      else this.#upgrade(stream, attempt.signal);
+    } catch (error) {
+      this.#report(attempt.signal, (now) => this.#session.handleDialError(describe(error), now));
+    }
+  }
+
+  /** Reports about an attempt, unless it was abandoned meanwhile. */
+  #report(signal: AbortSignal, input: (now: number) => void): void {
+    if (!signal.aborted) this.#feed(input);
+  }
+
+  #upgrade(stream: Socket, signal: AbortSignal): void {
+    const { url, headers } = this.#request;
+    const socket = new WebSocket(url, {
+      createConnection: () => stream,
+      headers,
+      perMessageDeflate: false,
+      maxPayload: MAX_MESSAGE,
+    });
+    this.#socket = socket;
+    signal.addEventListener("abort", () => {
+      if (socket.readyState === WebSocket.CONNECTING) socket.terminate();
+    }, { once: true });
+    let lastError = "";
+    socket.on("open", () => this.#report(signal, (now) => this.#session.handleOpen(now)));
+    socket.on("message", (data, isBinary) => {
+      if (!isBinary) this.#report(signal, (now) => this.#session.handleText(utf8.decode(data), now));
+    });
+    socket.on("error", (error) => lastError = describe(error));
+    socket.on("unexpected-response", (request, response) => {
+      let body = "";
+      const done = () => {
+        const retryAfter = response.headers["retry-after"];
+        const refusal = {
+          status: response.statusCode ?? 0,
+          body,
+          ...(retryAfter !== undefined && { retryAfter }),
+        };
+        this.#report(signal, (now) => this.#session.handleRefused(refusal, now));
+        request.destroy();
+      };
+      response.setEncoding("utf8");
+      response.on("data", (chunk: string) => {
+        if (body.length < MAX_REFUSAL_BODY) body += chunk;
+      });
+      response.once("end", done);
+      response.once("error", done);
+    });
+    socket.on("close", (code, reason) => {
+      const text = lastError || `WebSocket closed with ${code}${reason.length > 0 ? ` ${reason}` : ""}`;
+      this.#report(signal, (now) => {
+        this.#session.handleDialError(text, now);
+        this.#session.handleClosed(text, now);
+      });
+    });
+  }
+}

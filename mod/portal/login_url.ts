@@ -1,0 +1,108 @@
+/**
+ * How a device opens its WebSocket: URL and headers of the upgrade request.
+ *
+ * The path chooses the dialect (`/gateway/websocket` speaks v1, `/gateway/v2/websocket` v2), the query carries the
+ * identity in a fixed order. There is no `vsn` parameter, hence Phoenix serializer V1. The token travels in the
+ * query (older portals read nothing else) and in `X-Authorization` (newer ones look there first).
+ */
+import { externalId } from "./external_id.ts";
+import { formatKey } from "./key.ts";
+
+export type Role = "gateway" | "client";
+export type Dialect = "v1" | "v2";
+
+export interface Login {
+  /** Base URL of the portal: `wss://api.firezone.dev`, `https://host/base/`, … */
+  readonly apiUrl: string;
+  readonly role: Role;
+  readonly dialect: Dialect;
+  readonly token: string;
+  /** False keeps the token out of the URL, hence out of proxies' logs; then only newer portals work. */
+  readonly tokenInQuery: boolean;
+  /** The device id as configured; {@link externalId} is derived from it. */
+  readonly id: string;
+  readonly name: string;
+  /** X25519 public key, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly userAgent: string;
+}
+
+export interface LoginRequest {
+  readonly secure: boolean;
+  /** Host name or IP literal to resolve and dial; IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** `ws:` or `wss:` URL with path and query. Holds the token: never log it, log {@link safeUrl}. */
+  readonly url: string;
+  /** The same without the query. */
+  readonly safeUrl: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export class LoginUrlError extends Error {
+  override readonly name = "LoginUrlError";
+}
+
+/** @throws LoginUrlError when the base URL or the token can't be used; never names the token. */
+export function loginRequest(login: Login): LoginRequest {
+  const base = parseBase(login.apiUrl);
+  const token = login.token.replace(/\s/g, "");
+  if (!/^[\x21-\x7e]+$/.test(token)) {
+    throw new LoginUrlError(
+      "Cannot log in to the portal: the token is empty or not ASCII. Check FIREZONE_TOKEN.",
+    );
+  }
+  const segments = base.pathname.split("/").slice(1);
+  if (segments.at(-1) === "") segments.pop();
+  segments.push(login.role, ...(login.dialect === "v2" ? ["v2"] : []), "websocket");
+
+  const query = new URLSearchParams();
+  if (login.tokenInQuery) query.append("token", token);
+  query.append("external_id", externalId(login.id));
+  query.append("name", login.name);
+  query.append("public_key", formatKey(login.publicKey));
+
+  const secure = base.protocol === "https:";
+  const port = explicitPort(login.apiUrl) ?? 443;
+  const safeUrl = `${secure ? "wss" : "ws"}://${base.hostname}:${port}/${segments.join("/")}`;
+  return {
+    secure,
+    host: base.hostname.replace(/^\[(.*)\]$/, "$1"),
+    port,
+    url: `${safeUrl}?${query}`,
+    safeUrl,
+    headers: { "User-Agent": login.userAgent, "X-Authorization": `Bearer ${token}` },
+  };
+}
+
+/** The base URL with its scheme mapped to http(s), so that one URL grammar serves all four spellings. */
+function parseBase(text: string): URL {
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase();
+  const mapped = { http: "http", ws: "http", https: "https", wss: "https" }[scheme ?? ""];
+  if (scheme !== undefined && mapped === undefined) {
+    throw new LoginUrlError(
+      `Cannot use the portal URL: invalid scheme \`${scheme}\`; only http(s) and ws(s) are allowed.`,
+    );
+  }
+  try {
+    if (mapped === undefined || !/^[^:]+:\/\/[^/?#]/.test(text)) {
+      throw new TypeError("the url is missing a host");
+    }
+    return new URL(`${mapped}:${text.slice(scheme!.length + 1)}`);
+  } catch (error) {
+    const reason = error instanceof TypeError ? error.message : String(error);
+    throw new LoginUrlError(
+      `Cannot use the portal URL: failed to parse URL: ${reason}. Check FIREZONE_API_URL.`,
+    );
+  }
+}
+
+/**
+ * The port as written. URL parsers drop a scheme's default port, but here no port means 443 whatever the scheme, so
+ * `ws://host:80` has to be read from the text.
+ */
+function explicitPort(text: string): number | undefined {
+  const authority = /^[^:]+:\/\/([^/?#]*)/.exec(text)?.[1] ?? "";
+  const port = /:(\d+)$/.exec(authority)?.[1];
+  return port === undefined ? undefined : Number(port);
+}
