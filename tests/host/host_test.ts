@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { firezoneId, IDENTITY_FILES, type IdentityFiles } from "../../mod/host/identity.ts";
+import { hasCapability } from "../../mod/host/permissions.ts";
+import { parseResolvConf, readResolvConf } from "../../mod/host/resolv_conf.ts";
+import { Sysctls } from "../../mod/host/sysctl.ts";
+
+const ID_FILE = "/var/lib/firezone/gateway_id";
+
+function memoryFiles(content: Record<string, string>): IdentityFiles {
+  return { read: (path) => content[path], create: (path, text) => content[path] ??= text };
+}
+
+Deno.test("an id that the operator gives is used as it is", () => {
+  assert.equal(firezoneId('{"id":"x"}', memoryFiles({ [ID_FILE]: "other" })), '{"id":"x"}');
+});
+
+Deno.test("the id file is read as JSON, or verbatim when it is none", () => {
+  assert.equal(firezoneId(undefined, memoryFiles({ [ID_FILE]: '{"id":"abc"}' })), "abc");
+  assert.equal(firezoneId("", memoryFiles({ [ID_FILE]: "plain-id\n" })), "plain-id");
+});
+
+Deno.test("without an id file the id is derived from the machine-id with its newline and is not kept", () => {
+  const content: Record<string, string> = { "/etc/machine-id": "0123456789abcdef\n" };
+  const expected = createHmac("sha256", "753b38f9f96947ef8083802d5909a372").update("0123456789abcdef\n")
+    .digest(
+      "hex",
+    );
+  assert.equal(firezoneId(undefined, memoryFiles(content)), expected);
+  assert.equal(content[ID_FILE], undefined);
+});
+
+Deno.test("without a machine-id a random id is made once and kept", () => {
+  const content: Record<string, string> = {};
+  const id = firezoneId(undefined, memoryFiles(content));
+  assert.match(id, /^[0-9a-f]{64}$/);
+  assert.equal(content[ID_FILE], `{"id":"${id}"}`);
+  assert.equal(firezoneId(undefined, memoryFiles(content)), id);
+});
+
+Deno.test("an id file that cannot be read is an error with what to do", () => {
+  const files: IdentityFiles = {
+    read: () => {
+      throw new Error("denied");
+    },
+    create: (_, text) => text,
+  };
+  assert.throws(() => firezoneId(undefined, files), /FIREZONE_ID[^]*\/var\/lib\/firezone/);
+});
+
+Deno.test("the id file is created with mode 0640, whole, and never replaced", () => {
+  const folder = Deno.makeTempDirSync();
+  try {
+    const path = `${folder}/lib/firezone/gateway_id`;
+    assert.equal(IDENTITY_FILES.create(path, "first"), "first");
+    assert.equal(IDENTITY_FILES.create(path, "second"), "first");
+    assert.equal(Deno.statSync(path).mode! & 0o777, 0o640);
+    assert.equal([...Deno.readDirSync(`${folder}/lib/firezone`)].length, 1);
+    assert.equal(IDENTITY_FILES.read(`${folder}/none`), undefined);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("CAP_NET_ADMIN is bit 12 of the effective capabilities", () => {
+  assert.equal(hasCapability("CapPrm:\t0\nCapEff:\t0000000000001000\nCapBnd:\t0"), true);
+  assert.equal(hasCapability("CapEff:\t000001ffffffefff\n"), false);
+  assert.equal(hasCapability(""), false);
+});
+
+Deno.test("nameservers are read from resolv.conf, everything else is skipped", () => {
+  const text = "# nameserver 9.9.9.9\nsearch a b\nnameserver 1.1.1.1\nnameserver\t2001:db8::1 # x\n" +
+    "nameserver fe80::1%eth0\nnameserver nonsense\noptions edns0\n";
+  assert.deepEqual(parseResolvConf(text).nameservers, ["1.1.1.1", "2001:db8::1", "fe80::1"]);
+});
+
+Deno.test("a resolv.conf that is not there is an error", () => {
+  assert.throws(() => readResolvConf("/nonexistent/resolv.conf"), /Cannot read \/nonexistent/);
+});
+
+Deno.test("settings are put back at the end, but only those that we changed and nobody else since", () => {
+  const values: Record<string, string> = {
+    "/proc/sys/net/ipv4/ip_forward": "0\n",
+    "/proc/sys/net/ipv6/conf/all/forwarding": "1\n",
+    "/proc/sys/net/ipv4/conf/all/src_valid_mark": "0\n",
+  };
+  const writes: string[] = [];
+  const sysctls = new Sysctls({
+    read: (path) => values[path]!,
+    write: (path, text) => {
+      writes.push(`${path}=${text}`);
+      values[path] = text + "\n";
+    },
+  });
+  sysctls.set("net.ipv4.ip_forward", "1");
+  sysctls.set("net.ipv6.conf.all.forwarding", "1");
+  sysctls.set("net.ipv4.conf.all.src_valid_mark", "1");
+  values["/proc/sys/net/ipv4/conf/all/src_valid_mark"] = "2\n";
+  sysctls.restore();
+  sysctls.restore();
+  assert.deepEqual(writes, [
+    "/proc/sys/net/ipv4/ip_forward=1",
+    "/proc/sys/net/ipv4/conf/all/src_valid_mark=1",
+    "/proc/sys/net/ipv4/ip_forward=0",
+  ]);
+});
+
+Deno.test("a setting that cannot be changed is an error with the command for the host", () => {
+  const sysctls = new Sysctls({
+    read: () => "0",
+    write: () => {
+      throw new Error("read-only");
+    },
+  });
+  assert.throws(() => sysctls.set("net.ipv4.ip_forward", "1"), /sysctl -w net\.ipv4\.ip_forward="1"/);
+});
+
+Deno.test("a limit is raised, never lowered", () => {
+  const values: Record<string, string> = { "/proc/sys/net/core/rmem_max": "1000\n" };
+  const sysctls = new Sysctls({
+    read: (path) => values[path]!,
+    write: (path, text) => {
+      values[path] = text;
+    },
+  });
+  sysctls.raise("net.core.rmem_max", 500);
+  assert.equal(values["/proc/sys/net/core/rmem_max"], "1000\n");
+  sysctls.raise("net.core.rmem_max", 2000);
+  assert.equal(values["/proc/sys/net/core/rmem_max"], "2000");
+});
