@@ -1,5 +1,17 @@
 import { strict as assert } from "node:assert";
-import { ALICE, Bed, BOB, cidr, dns, GATEWAY, ICMP, internet, tcpPorts, udpPorts } from "./harness.ts";
+import {
+  ALICE,
+  Bed,
+  BOB,
+  cidr,
+  dns,
+  GATEWAY,
+  ICMP,
+  internet,
+  resourceId,
+  tcpPorts,
+  udpPorts,
+} from "./harness.ts";
 import { echo, icmp, other, packet, SYN, tcp, udp, unreachable } from "./packets.ts";
 
 const HOST = "10.0.0.9", HOST6 = "2001:db8::9";

@@ -133,7 +133,9 @@ class Driver<Event, Command> implements PortalConnection<Command> {
   #handle(event: SessionEvent<Event>): void {
     switch (event.type) {
       case "dial":
-        void this.#dial(this.#abandon = new AbortController());
+        this.#abandon.abort();
+        this.#abandon = new AbortController();
+        void this.#dial(this.#abandon.signal);
         return;
       case "hangup":
         return this.#hangUp(event.code, event.reason);
@@ -157,13 +159,13 @@ class Driver<Event, Command> implements PortalConnection<Command> {
     if (socket?.readyState === WebSocket.OPEN) socket.close(code, reason);
   }
 
-  async #dial(attempt: AbortController): Promise<void> {
+  async #dial(signal: AbortSignal): Promise<void> {
     try {
-      const stream = await dial(this.#request, this.#ca, attempt.signal);
-      if (attempt.signal.aborted) stream.destroy();
-      else this.#upgrade(stream, attempt.signal);
+      const stream = await dial(this.#request, this.#ca, signal);
+      if (signal.aborted) stream.destroy();
+      else this.#upgrade(stream, signal);
     } catch (error) {
-      this.#report(attempt.signal, (now) => this.#session.handleDialError(describe(error), now));
+      this.#report(signal, (now) => this.#session.handleDialError(describe(error), now));
     }
   }
 
