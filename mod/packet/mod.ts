@@ -8,5 +8,7 @@ export * from "./ip_header.ts";
 export { Kernels } from "./kernels/kernels.ts";
 export * from "./path.ts";
 export * from "./slab.ts";
+export * from "./splitter.ts";
 export * from "./transmit.ts";
 export * from "./transmit_queue.ts";
+export * from "./vnet.ts";
