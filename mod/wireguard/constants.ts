@@ -25,7 +25,7 @@ export const MAC_LENGTH = 16;
 export const TIMESTAMP_LENGTH = 12;
 
 /** Timers of one tunnel, in milliseconds. */
-export interface Timings {
+export interface WireGuardTimings {
   /** The initiator of a session replaces it from this age on, once it has sent data. */
   readonly rekeyAfterTime: number;
   /** A session is removed at this age; three times as long without any new session expires the tunnel. */
@@ -43,7 +43,7 @@ export interface Timings {
 }
 
 /** The paper's values, but for the give-up time: 20 s, just above a client's ICE timeout (spec snownet §6.1). */
-export const DEFAULT_TIMINGS: Timings = {
+export const DEFAULT_TIMINGS: WireGuardTimings = {
   rekeyAfterTime: 120_000,
   rejectAfterTime: 180_000,
   rekeyTimeout: 5_000,

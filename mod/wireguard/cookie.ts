@@ -10,14 +10,7 @@
 import { xchacha20poly1305 } from "@noble/ciphers/chacha.js";
 import type { RandomBytes } from "../crypto/types.ts";
 import { COOKIE_REFRESH_TIME, KEY_LENGTH, MAC_LENGTH } from "./constants.ts";
-import {
-  COOKIE_REPLY,
-  COOKIE_REPLY_LENGTH,
-  INITIATION,
-  MESSAGE_COOKIE_REPLY,
-  readU32,
-  writeU32,
-} from "./messages.ts";
+import { COOKIE_REPLY, COOKIE_REPLY_LENGTH, INITIATION, MessageType, readU32, writeU32 } from "./messages.ts";
 import { equalBytes, mac, type Recipient } from "./noise.ts";
 
 /** True when mac1 of a handshake message (initiation or response) is right for the recipient. */
@@ -64,7 +57,7 @@ export class CookieFactory {
     )
       .encrypt(mac(this.#secret, source));
     const reply = new Uint8Array(COOKIE_REPLY_LENGTH);
-    writeU32(reply, 0, MESSAGE_COOKIE_REPLY);
+    writeU32(reply, 0, MessageType.CookieReply);
     writeU32(reply, COOKIE_REPLY.receiver, readU32(message, INITIATION.sender)); // same place in both messages
     reply.set(nonce, COOKIE_REPLY.nonce);
     reply.set(sealed, COOKIE_REPLY.cookie);

@@ -16,8 +16,7 @@ import {
   classify,
   INITIATION,
   INITIATION_LENGTH,
-  MESSAGE_INITIATION,
-  MESSAGE_RESPONSE,
+  MessageType,
   readU32,
   RESPONSE,
   RESPONSE_LENGTH,
@@ -87,7 +86,7 @@ export function createInitiation(
   const ephemeralPrivate = context.random(KEY_LENGTH);
   const ephemeral = dh.publicKey(ephemeralPrivate);
   const message = new Uint8Array(INITIATION_LENGTH);
-  writeU32(message, 0, MESSAGE_INITIATION);
+  writeU32(message, 0, MessageType.Initiation);
   writeU32(message, INITIATION.sender, index);
   message.set(ephemeral, INITIATION.ephemeral);
 
@@ -135,7 +134,7 @@ export function openInitiation(
  * wrong mac1, or was not made for our key. It proves nothing about the sender yet. One DH: ask the limiter first.
  */
 export function identifyInitiation(keys: StaticKeys, dh: Dh, message: Uint8Array): Uint8Array | undefined {
-  if (classify(message) !== MESSAGE_INITIATION) return undefined;
+  if (classify(message) !== MessageType.Initiation) return undefined;
   const self = recipient(keys.publicKey);
   if (!hasValidMac1(message, self)) return undefined;
   const opened = openInitiation(keys, self, dh, message);
@@ -169,7 +168,7 @@ export function createResponse(
   const ephemeralPrivate = context.random(KEY_LENGTH);
   const ephemeral = dh.publicKey(ephemeralPrivate);
   const message = new Uint8Array(RESPONSE_LENGTH);
-  writeU32(message, 0, MESSAGE_RESPONSE);
+  writeU32(message, 0, MessageType.Response);
   writeU32(message, RESPONSE.sender, index);
   writeU32(message, RESPONSE.receiver, remoteIndex);
   message.set(ephemeral, RESPONSE.ephemeral);

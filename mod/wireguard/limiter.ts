@@ -12,21 +12,32 @@
  */
 import type { RandomBytes } from "../crypto/types.ts";
 import { CookieFactory, hasValidMac1 } from "./cookie.ts";
-import { classify, MESSAGE_INITIATION, MESSAGE_RESPONSE } from "./messages.ts";
+import { classify, MessageType } from "./messages.ts";
 import { type Recipient, recipient } from "./noise.ts";
 
 const WINDOW = 1_000;
 
-/** What becomes of a handshake message. */
-export type Admission =
-  | "admitted"
+/** Why the limiter does not admit a handshake message. */
+export type Refusal =
   /** Neither an initiation nor a response. */
   | "malformed"
   | "invalid-mac1"
-  /** Under load: answer with `cookieReply()`. */
+  /** Under load, and the source is not proven. */
   | "cookie-required"
   /** Under load, and this source had its share. */
   | "source-limited";
+
+/** What becomes of a handshake message. */
+export type Admission =
+  | { readonly admitted: true; readonly reply?: undefined }
+  | {
+    readonly admitted: false;
+    readonly refusal: Refusal;
+    /** With "cookie-required": 64 bytes to send back to where the message came from. */
+    readonly reply?: Uint8Array;
+  };
+
+const ADMITTED: Admission = { admitted: true };
 
 export interface HandshakeLimiterOptions {
   /** Our static public key. */
@@ -56,27 +67,32 @@ export class HandshakeLimiter {
   }
 
   /**
-   * Decides about one initiation or response and counts it.
+   * Decides about one initiation or response, and counts it: ask once per message.
    * @param source 4 or 16 address bytes of the sender (a relayed sender's own, not the relay's), optionally with
    * its port behind them; the cookie is bound to all of it, the rate to the address.
    */
   admit(message: Uint8Array, source: Uint8Array, now: number): Admission {
     const type = classify(message);
-    if (type !== MESSAGE_INITIATION && type !== MESSAGE_RESPONSE) return "malformed";
-    if (!hasValidMac1(message, this.#self)) return "invalid-mac1";
+    if (type !== MessageType.Initiation && type !== MessageType.Response) return refuse("malformed");
+    if (!hasValidMac1(message, this.#self)) return refuse("invalid-mac1");
     if (now - this.#windowStart >= WINDOW) {
       this.#windowStart = now;
       this.#count = 0;
     }
-    if (this.#count++ < this.#perSecond) return "admitted";
-    if (!this.#cookies.hasValidMac2(message, source, now)) return "cookie-required";
-    return this.#sources.take(source, now) ? "admitted" : "source-limited";
+    if (this.#count++ < this.#perSecond) return ADMITTED;
+    if (!this.#cookies.hasValidMac2(message, source, now)) {
+      return {
+        admitted: false,
+        refusal: "cookie-required",
+        reply: this.#cookies.createReply(message, source, now),
+      };
+    }
+    return this.#sources.take(source, now) ? ADMITTED : refuse("source-limited");
   }
+}
 
-  /** The 64-byte reply to a message for which `admit` said "cookie-required". It goes back to where that came from. */
-  cookieReply(message: Uint8Array, source: Uint8Array, now: number): Uint8Array {
-    return this.#cookies.createReply(message, source, now);
-  }
+function refuse(refusal: Refusal): Admission {
+  return { admitted: false, refusal };
 }
 
 /** Token buckets by source address, in a table of bounded size that forgets the longest silent source first. */

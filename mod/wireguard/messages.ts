@@ -8,11 +8,8 @@
  *     cookie      type 3 · receiver · nonce 24 · cookie 32
  *     transport   type 4 · receiver · counter u64 · packet + tag 16
  */
-export const MESSAGE_NONE = 0;
-export const MESSAGE_INITIATION = 1;
-export const MESSAGE_RESPONSE = 2;
-export const MESSAGE_COOKIE_REPLY = 3;
-export const MESSAGE_TRANSPORT = 4;
+export const MessageType = { None: 0, Initiation: 1, Response: 2, CookieReply: 3, Transport: 4 } as const;
+export type MessageType = (typeof MessageType)[keyof typeof MessageType];
 
 export const INITIATION_LENGTH = 148;
 export const RESPONSE_LENGTH = 92;
@@ -35,26 +32,17 @@ export const COOKIE_REPLY = { receiver: 4, nonce: 8, cookie: 32 } as const;
 export const TRANSPORT = { receiver: 4, counter: 8, packet: 16 } as const;
 
 /**
- * Which message `bytes[offset, offset + length)` is by its first word and length, or MESSAGE_NONE. No allocation.
+ * Which message `bytes[offset, offset + length)` is by its first word and length, or None. No allocation.
  * Only a transport message may have more than one length.
  */
-export function classify(bytes: Uint8Array, offset = 0, length: number = bytes.length - offset): number {
-  if (length < KEEPALIVE_LENGTH || bytes[offset + 1]! | bytes[offset + 2]! | bytes[offset + 3]!) {
-    return MESSAGE_NONE;
-  }
+export function classify(bytes: Uint8Array, offset = 0, length: number = bytes.length - offset): MessageType {
+  if (length < KEEPALIVE_LENGTH || readU32(bytes, offset) > MessageType.Transport) return MessageType.None;
   const type = bytes[offset]!;
-  switch (type) {
-    case MESSAGE_TRANSPORT:
-      return type;
-    case MESSAGE_INITIATION:
-      return length === INITIATION_LENGTH ? type : MESSAGE_NONE;
-    case MESSAGE_RESPONSE:
-      return length === RESPONSE_LENGTH ? type : MESSAGE_NONE;
-    case MESSAGE_COOKIE_REPLY:
-      return length === COOKIE_REPLY_LENGTH ? type : MESSAGE_NONE;
-    default:
-      return MESSAGE_NONE;
-  }
+  if (type === MessageType.Transport) return type;
+  if (type === MessageType.Initiation && length === INITIATION_LENGTH) return type;
+  if (type === MessageType.Response && length === RESPONSE_LENGTH) return type;
+  if (type === MessageType.CookieReply && length === COOKIE_REPLY_LENGTH) return type;
+  return MessageType.None;
 }
 
 /** The little-endian u32 at `offset`, as an unsigned number. */

@@ -1,20 +1,16 @@
 /** WireGuard, both roles, as pure state machines. */
-export { DEFAULT_TIMINGS, type Timings } from "./constants.ts";
+export { DEFAULT_TIMINGS, type WireGuardTimings } from "./constants.ts";
 export { CookieFactory } from "./cookie.ts";
 export { identifyInitiation, type OpenedInitiation, openInitiation, type StaticKeys } from "./handshake.ts";
 export { type Recipient, recipient } from "./noise.ts";
 export { baseOf, IndexAllocator } from "./indices.ts";
-export { type Admission, HandshakeLimiter, type HandshakeLimiterOptions } from "./limiter.ts";
+export { type Admission, HandshakeLimiter, type HandshakeLimiterOptions, type Refusal } from "./limiter.ts";
 export {
   classify,
   COOKIE_REPLY_LENGTH,
   INITIATION_LENGTH,
   KEEPALIVE_LENGTH,
-  MESSAGE_COOKIE_REPLY,
-  MESSAGE_INITIATION,
-  MESSAGE_NONE,
-  MESSAGE_RESPONSE,
-  MESSAGE_TRANSPORT,
+  MessageType,
   RESPONSE_LENGTH,
   TRANSPORT_HEADER_LENGTH,
 } from "./messages.ts";

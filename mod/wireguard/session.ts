@@ -11,7 +11,7 @@ import type { Aead, AeadKey } from "../crypto/types.ts";
 import type { Slab } from "../packet/slab.ts";
 import { REJECT_AFTER_MESSAGES_HIGH, REJECT_AFTER_MESSAGES_LOW, TAG_LENGTH } from "./constants.ts";
 import type { TransportKeys } from "./handshake.ts";
-import { KEEPALIVE_LENGTH, MESSAGE_TRANSPORT, TRANSPORT, TRANSPORT_HEADER_LENGTH } from "./messages.ts";
+import { KEEPALIVE_LENGTH, MessageType, TRANSPORT, TRANSPORT_HEADER_LENGTH } from "./messages.ts";
 import { ReplayWindow } from "./replay.ts";
 
 /** Why `Session.open` refused a message. All negative. */
@@ -89,7 +89,7 @@ export class Session {
     let low = this.sendCounterLow, high = this.sendCounterHigh;
     for (let i = 0, at = offset; i <= last; i++, at += stride) {
       const word = at >>> 2;
-      words[word] = MESSAGE_TRANSPORT;
+      words[word] = MessageType.Transport;
       words[word + 1] = remoteIndex;
       words[word + 2] = low;
       words[word + 3] = high;

@@ -23,7 +23,7 @@ import {
   KEY_LENGTH,
   REKEY_AFTER_MESSAGES_HIGH,
   TIMESTAMP_LENGTH,
-  type Timings,
+  type WireGuardTimings,
 } from "./constants.ts";
 import { CookieJar } from "./cookie.ts";
 import {
@@ -38,16 +38,8 @@ import {
   type StaticKeys,
   type TransportKeys,
 } from "./handshake.ts";
-import type { Admission, HandshakeLimiter } from "./limiter.ts";
-import {
-  classify,
-  KEEPALIVE_LENGTH,
-  MESSAGE_COOKIE_REPLY,
-  MESSAGE_INITIATION,
-  MESSAGE_RESPONSE,
-  readU32,
-  RESPONSE,
-} from "./messages.ts";
+import type { HandshakeLimiter, Refusal } from "./limiter.ts";
+import { classify, KEEPALIVE_LENGTH, MessageType, readU32, RESPONSE } from "./messages.ts";
 import { equalBytes, NO_PRESHARED_KEY, recipient } from "./noise.ts";
 import { scratchOf } from "./scratch.ts";
 import { Session } from "./session.ts";
@@ -69,7 +61,8 @@ export interface TunnelOptions {
   readonly random: RandomBytes;
   /** Wall clock, milliseconds since the Unix epoch. */
   readonly unixNow: () => number;
-  readonly timings?: Timings;
+  /** What differs from the default profile. */
+  readonly timings?: Partial<WireGuardTimings> | undefined;
   readonly now: number;
 }
 
@@ -78,9 +71,8 @@ export type HandshakeOutcome =
   | "initiation-accepted"
   | "response-accepted"
   | "cookie-accepted"
-  /** We are under load; `pollTransmit` has a cookie reply, which belongs to the sender's address. */
-  | "cookie-sent"
-  | Exclude<Admission, "admitted" | "cookie-required">
+  /** With "cookie-required" `pollTransmit` has the reply, which belongs to the sender's address. */
+  | Refusal
   /** Not authentic, or not made for our key. */
   | "forged"
   /** An initiation by somebody else's key. */
@@ -102,11 +94,14 @@ export class InvalidPeerKeyError extends Error {
 }
 
 export class Tunnel {
+  /** 24-bit base of our receiver indices. */
+  readonly index: number;
+
   readonly #context: HandshakeContext;
   readonly #limiter: HandshakeLimiter;
   readonly #slab: Slab;
   readonly #aead: Aead;
-  readonly #timings: Timings;
+  readonly #timings: WireGuardTimings;
   readonly #clock: Tai64nClock;
   readonly #cookies: CookieJar;
   readonly #sessions: SessionTable;
@@ -155,6 +150,7 @@ export class Tunnel {
       );
     }
     const peer = recipient(peerPublicKey.slice());
+    this.index = options.index;
     this.#context = {
       keys,
       peer,
@@ -167,7 +163,7 @@ export class Tunnel {
     this.#limiter = options.limiter;
     this.#slab = options.slab;
     this.#aead = options.aead;
-    this.#timings = options.timings ?? DEFAULT_TIMINGS;
+    this.#timings = { ...DEFAULT_TIMINGS, ...options.timings };
     this.#clock = new Tai64nClock(options.unixNow);
     this.#cookies = new CookieJar(peer);
     this.#sessions = new SessionTable(options.index);
@@ -181,13 +177,11 @@ export class Tunnel {
    */
   handleHandshake(message: Uint8Array, source: Uint8Array, now: number): HandshakeOutcome {
     if (this.#closed) return "closed";
-    if (classify(message) === MESSAGE_COOKIE_REPLY) return this.#cookies.accept(message, now);
+    if (classify(message) === MessageType.CookieReply) return this.#cookies.accept(message, now);
     const admission = this.#limiter.admit(message, source, now);
-    if (admission === "cookie-required") {
-      this.#transmits.push(this.#limiter.cookieReply(message, source, now));
-      return "cookie-sent";
-    }
-    return admission === "admitted" ? this.handleAdmitted(message, now) : admission;
+    if (admission.admitted) return this.handleAdmitted(message, now);
+    if (admission.reply !== undefined) this.#transmits.push(admission.reply);
+    return admission.refusal;
   }
 
   /**
@@ -198,9 +192,9 @@ export class Tunnel {
   handleAdmitted(message: Uint8Array, now: number, opened?: OpenedInitiation): HandshakeOutcome {
     if (this.#closed) return "closed";
     switch (classify(message)) {
-      case MESSAGE_INITIATION:
+      case MessageType.Initiation:
         return this.#handleInitiation(message, now, opened);
-      case MESSAGE_RESPONSE:
+      case MessageType.Response:
         return this.#handleResponse(message, now);
       default:
         return "malformed";

@@ -13,13 +13,13 @@ import {
   HandshakeLimiter,
   type HandshakeLimiterOptions,
   type HandshakeOutcome,
-  MESSAGE_TRANSPORT,
+  MessageType,
   type Session,
   type StaticKeys,
-  type Timings,
   Tunnel,
   type TunnelEvent,
   type TunnelOptions,
+  type WireGuardTimings,
 } from "../../mod/wireguard/mod.ts";
 
 /** mulberry32 */
@@ -117,12 +117,12 @@ export function makeKeys(random: RandomBytes): StaticKeys {
 }
 
 export const UNIX_START = Date.UTC(2026, 0, 1);
-export const NO_JITTER: Timings = { ...DEFAULT_TIMINGS, jitter: 0 };
+export const NO_JITTER: WireGuardTimings = { ...DEFAULT_TIMINGS, jitter: 0 };
 export const SOURCE = Uint8Array.of(192, 0, 2, 1);
 
 export interface EndpointOptions {
   readonly presharedKey?: Uint8Array | undefined;
-  readonly timings?: Timings;
+  readonly timings?: WireGuardTimings;
   readonly limits?: Partial<HandshakeLimiterOptions>;
   readonly index?: number;
   readonly now?: number;
@@ -181,7 +181,7 @@ export class Endpoint {
 
   /** Handles one datagram; what `Session.open` said when it was a transport message of a known session. */
   receive(datagram: Uint8Array, now: number, source: Uint8Array = SOURCE): number | undefined {
-    if (classify(datagram) !== MESSAGE_TRANSPORT) {
+    if (classify(datagram) !== MessageType.Transport) {
       this.outcomes.push(this.tunnel.handleHandshake(datagram, source, now));
       return undefined;
     }
