@@ -12,7 +12,12 @@ import {
   relayCandidate,
   serverReflexiveCandidate,
 } from "../../mod/ice/mod.ts";
-import { type CheckRequest, encodeCheck, encodeCheckSuccess } from "../../mod/ice/check_messages.ts";
+import {
+  type CheckRequest,
+  encodeCheck,
+  encodeCheckSuccess,
+  encodeRoleConflict,
+} from "../../mod/ice/check_messages.ts";
 import { MAX_LOCAL_CANDIDATES } from "../../mod/ice/local_candidates.ts";
 import { MAX_REMOTE_CANDIDATES } from "../../mod/ice/remote_candidates.ts";
 import {
@@ -434,4 +439,22 @@ Deno.test("any sequence of candidates, checks and time keeps the agent within it
     }),
     { numRuns: 60 },
   );
+});
+
+Deno.test("a stale role conflict is ignored: the role has changed since the check was sent", () => {
+  const agent = gatewayAgent();
+  agent.addLocalCandidate(host("10.0.0.1:1"));
+  agent.addRemoteCandidate(host("10.0.0.2:2"), 0);
+  agent.addRemoteCandidate(host("10.0.0.3:2"), 0);
+  agent.handleTimeout(0);
+  const conflicts = drain(agent).map((sent) =>
+    decodeStun(encodeRoleConflict(decodeStun(sent.payload)!, clientKey))!
+  );
+  for (const conflict of conflicts) {
+    agent.handleStun(conflict, address("10.0.0.2:2"), address("10.0.0.1:1"), 10);
+  }
+  assert.equal(agent.controlling, true);
+  agent.handleTimeout(10);
+  const [retried] = drain(agent);
+  assert.notEqual(decodeStun(retried!.payload)!.iceControlling, undefined);
 });
