@@ -6,6 +6,7 @@ export * from "./ecn.ts";
 export * from "./icmp_error.ts";
 export * from "./ip_header.ts";
 export { Kernels } from "./kernels/kernels.ts";
+export * from "./packet_queue.ts";
 export * from "./path.ts";
 export * from "./slab.ts";
 export * from "./splitter.ts";
