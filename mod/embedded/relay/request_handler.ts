@@ -189,7 +189,11 @@ export class RequestHandler {
   ): StunAttribute[] | Refusal {
     const unknown = request.unknownRequired.filter((type) => !TOLERATED.has(type));
     if (unknown.length > 0) return new Refusal(420, unknown);
-    const allocation = this.#allocations.byClient(client);
+    let allocation = this.#allocations.byClient(client);
+    if (allocation && allocation.expiresAt <= now) {
+      this.#allocations.remove(allocation);
+      allocation = undefined;
+    }
     if (request.method === Method.ALLOCATE) {
       return this.#allocate(request, key, allocation, client, local, now);
     }
@@ -251,12 +255,9 @@ export class RequestHandler {
   }
 
   #refresh(request: StunMessage, allocation: RelayAllocation, now: number): StunAttribute[] | Refusal {
-    const { requestedFamily } = request;
-    if (
-      requestedFamily !== undefined &&
-      !(requestedFamily && allocation.relayed(familyOf(requestedFamily) as IpFamily))
-    ) {
-      return new Refusal(443);
+    if (request.requestedFamily !== undefined) {
+      const family = familyOf(request.requestedFamily);
+      if (family === 0 || !allocation.relayed(family)) return new Refusal(443);
     }
     if (request.lifetime === 0) {
       this.#allocations.remove(allocation);

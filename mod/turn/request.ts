@@ -1,0 +1,75 @@
+/**
+ * A request to the relay and its retry timer (spec snownet §3.7): sent at 0, 1, 2.5 and 4.75 s, given up at 8.125 s.
+ * Each attempt is a transaction of its own, so that an answer tells which attempt it belongs to.
+ */
+import type { SocketAddress } from "../packet/address.ts";
+import { AttributeType as A, encodeStun, type StunAttribute } from "../stun/mod.ts";
+import type { Authentication } from "./authentication.ts";
+
+const FIRST_INTERVAL_MS = 1000;
+const BACK_OFF = 1.5;
+const BUDGET_MS = 8000;
+
+export interface TurnRequest {
+  readonly method: number;
+  /** Without SOFTWARE and authentication, which each attempt adds. */
+  readonly attributes: readonly StunAttribute[];
+  readonly dst: SocketAddress;
+  /** CHANNEL-BIND: the number. */
+  readonly channel?: number;
+  /** REFRESH: lifetime 0, i.e. the allocation is given back. */
+  readonly isDelete?: boolean;
+  /** One attempt only: no answer within its first interval is a failure. */
+  readonly isProbe?: boolean;
+}
+
+/** One attempt on the wire; without `authentication` it carries no credential and no integrity. */
+export function encodeRequest(
+  request: TurnRequest,
+  transactionId: Uint8Array,
+  software: string,
+  authentication?: Authentication,
+): Uint8Array {
+  return encodeStun({
+    class: "request",
+    method: request.method,
+    transactionId,
+    attributes: [
+      ...request.attributes,
+      [A.SOFTWARE, software],
+      ...(request.isDelete ? [[A.LIFETIME, 0] as const] : []),
+      ...(authentication?.attributes ?? []),
+    ],
+    ...(authentication && { integrityKey: authentication.key }),
+  });
+}
+
+/** A request on its way. */
+export class PendingRequest {
+  /** When the attempt under way is considered lost. */
+  timeoutAt = 0;
+  #interval = FIRST_INTERVAL_MS;
+  #startedAt: number;
+
+  constructor(
+    readonly request: TurnRequest,
+    /** The nonce of this attempt; undefined = it had none. */
+    readonly nonce: string | undefined,
+    /** Without any credential: a question for a challenge. */
+    readonly isBare: boolean,
+    readonly sentAt: number,
+    /** The attempt before, whose timer goes on; undefined = the first attempt of a fresh budget. */
+    previous?: PendingRequest,
+    /** Challenges that this request has answered in a row. */
+    readonly challenges = 0,
+  ) {
+    this.#startedAt = previous ? previous.#startedAt : sentAt;
+    this.#interval = previous ? previous.#interval * BACK_OFF : FIRST_INTERVAL_MS;
+    this.timeoutAt = sentAt + this.#interval;
+  }
+
+  /** True when the budget is used up; asked when `timeoutAt` has come. */
+  isExhausted(now: number): boolean {
+    return this.request.isProbe === true || now - this.#startedAt >= BUDGET_MS;
+  }
+}
