@@ -116,6 +116,7 @@ Deno.test("PSH closes a run and survives on its last segment", () => {
   const next = packet({ payload: bytesOf(100), seq: 300 - 16, id: 1 });
   assert.deepEqual(shapeOf([...bytes, next]), [3, 1]);
   assert.equal(writeBytes(0)[10 + 33], ACK | PSH);
+  assert.deepEqual(shapeOf([bytes[2]!, next]), [1, 1]);
 });
 
 Deno.test("what the kernel would not merge is not merged", () => {
@@ -195,6 +196,8 @@ Deno.test("nothing overtakes inside a flow: FIN behind data closes the run and i
   const count = queued([data[0]!, other[0]!, data[1]!, fin, other[1]!]);
   assert.deepEqual(shape(count), [2, 2, 1]);
   assert.equal(toHex(writeBytes(2).subarray(10)), toHex(fin));
+  const datagrams = train([100, 0, 100], { dst: V6, protocol: "udp" });
+  assert.deepEqual(segmented(queued(datagrams)).map(toHex), datagrams.map(toHex));
 });
 
 Deno.test("a ninth flow closes the oldest run instead of losing order", () => {
@@ -288,7 +291,7 @@ Deno.test("property: segmenting the super-packets again gives every flow's packe
       arbitrary: fc.constantFrom(...rare),
     });
   const event = fc.record({
-    flow: fc.nat(10),
+    flow: fc.oneof({ weight: 3, arbitrary: fc.nat(3) }, { weight: 1, arbitrary: fc.nat(10) }),
     size: often(500, 0, 1, 77, 499, 501, 1200),
     flags: often(ACK, ACK | PSH, ACK | FIN, ACK | CWR, ACK | URG),
     skip: often(0, 1, -500),
@@ -303,7 +306,7 @@ Deno.test("property: segmenting the super-packets again gives every flow's packe
     options: often("0101080a0000000000000001", "0101080a0000000000000002", ""),
   });
   fc.assert(
-    fc.property(fc.array(event, { maxLength: 150 }), (events) => {
+    fc.property(fc.array(event, { maxLength: 150, size: "max" }), (events) => {
       const sequences: number[] = [], ids: number[] = [];
       const all = events.map((e, i) => {
         const n = e.flow, protocol = n === 10 ? "icmp" : n & 1 ? "udp" : "tcp";
@@ -337,6 +340,6 @@ Deno.test("property: segmenting the super-packets again gives every flow's packe
       });
       assert.deepEqual(byFlow(segmented(queued(all))), byFlow(all));
     }),
-    { numRuns: 300 },
+    { numRuns: 80 },
   );
 });
