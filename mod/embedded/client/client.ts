@@ -1,0 +1,284 @@
+/**
+ * The lab client: what a stock Firezone client does on the wire, on the same core as the gateway, in the controlling
+ * role. Tests, the demo and the benches see the world through it (spec portal §4, design §7). Sans-IO.
+ *
+ * A packet to a resource without a flow asks the portal for one (at most every 2 s while traffic goes on) and waits,
+ * up to a bound; the grant opens or reuses the connection to a gateway, and once the tunnel is up the packets follow.
+ */
+import { DataPath, type DataPathOptions, type Gate } from "../../gateway/data_path.ts";
+import type { Connection, Node, NodeEvent } from "../../node/mod.ts";
+import { Fifo } from "../../node/fifo.ts";
+import type { Counters, IpHeader, Slab, Transmit } from "../../packet/mod.ts";
+import { CONTROL_PROTOCOL, decodeControl, encodeControl } from "../../policy/control_packet.ts";
+import type {
+  ClientCommand,
+  ClientEvent,
+  ClientResource,
+  FlowCreated,
+  Id,
+  TunnelInterface,
+} from "../../portal/types.ts";
+import { RouteTable } from "./route_table.ts";
+
+const REQUEST_INTERVAL = 2_000;
+/** Packets kept per gateway or resource while a flow comes about. */
+const MAX_WAITING = 32;
+const VNET_HEADER = 10;
+
+export type ClientOutput =
+  | { readonly type: "portal"; readonly command: ClientCommand }
+  /** Tunnel addresses and the networks to route into the tunnel. */
+  | {
+    readonly type: "interface";
+    readonly interface: TunnelInterface;
+    readonly resources: readonly ClientResource[];
+  }
+  | { readonly type: "flow"; readonly resourceId: Id; readonly gatewayId: Id }
+  | { readonly type: "refused"; readonly resourceId: Id; readonly reason: string }
+  | { readonly type: "node"; readonly event: NodeEvent };
+
+interface Flow {
+  gatewayId: Id | undefined;
+  requestedAt: number | undefined;
+  readonly waiting: Uint8Array[];
+}
+
+export interface ClientOptions extends Omit<DataPathOptions, "node"> {
+  readonly node: Node;
+}
+
+export class Client implements Gate {
+  readonly path: DataPath;
+  readonly #node: Node;
+  readonly #slab: Slab;
+  readonly #counters: Counters;
+  readonly #outputs = new Fifo<ClientOutput>();
+  readonly #resources = new Map<Id, ClientResource>();
+  readonly #flows = new Map<Id, Flow>();
+  readonly #routes = new RouteTable();
+  readonly #scratch: number;
+  readonly #dropNoRoute: number;
+  readonly #dropWaiting: number;
+  readonly #dropNotOurs: number;
+  #interface: TunnelInterface | undefined;
+  #ownV4 = 0;
+  readonly #ownV6 = new Uint32Array(4);
+
+  constructor(options: ClientOptions) {
+    this.#node = options.node;
+    this.#slab = options.slab;
+    this.#counters = options.counters;
+    this.path = new DataPath(options, this);
+    this.#scratch = options.slab.reserve(65536 + VNET_HEADER);
+    this.#dropNoRoute = options.counters.register("drop_client_no_resource");
+    this.#dropWaiting = options.counters.register("drop_client_too_many_waiting");
+    this.#dropNotOurs = options.counters.register("drop_client_not_our_address");
+  }
+
+  // Portal --------------------------------------------------------------------------------------------------------
+
+  handlePortal(event: ClientEvent, now: number): void {
+    switch (event.type) {
+      case "init":
+        this.#setInterface(event.init.interface);
+        this.#setResources(event.init.resources);
+        this.#node.updateRelays([], event.init.relays, now);
+        break;
+      case "config_changed":
+        this.#setInterface(event.interface);
+        this.#announceInterface();
+        break;
+      case "resource_upserted":
+        this.#resources.set(event.resource.id, event.resource);
+        this.#announceInterface();
+        break;
+      case "resource_deleted":
+        this.#resources.delete(event.resourceId);
+        this.#flows.delete(event.resourceId);
+        this.#announceInterface();
+        break;
+      case "flow_created":
+        this.#openFlow(event.flow, now);
+        break;
+      case "flow_failed": {
+        const { resourceId, reason } = event.failure;
+        const flow = this.#flows.get(resourceId);
+        if (flow) flow.waiting.length = 0;
+        this.#outputs.push({ type: "refused", resourceId, reason });
+        break;
+      }
+      case "relays_presence":
+        this.#node.updateRelays(event.presence.disconnectedIds, event.presence.connected, now);
+        break;
+      case "ice_candidates":
+        this.#node.addRemoteCandidates(event.gatewayId, event.candidates, now);
+        break;
+      case "invalidate_ice_candidates":
+        this.#node.removeRemoteCandidates(event.gatewayId, event.candidates, now);
+        break;
+    }
+    this.#drainNode(now);
+  }
+
+  // Gate ----------------------------------------------------------------------------------------------------------
+
+  admit(connection: Connection, header: IpHeader, offset: number, length: number): boolean {
+    if (header.version === 6 && header.protocol === CONTROL_PROTOCOL) {
+      const message = decodeControl(this.#slab.bytes.subarray(offset, offset + length));
+      if (message?.type === "goodbye") this.#forgetGateway(connection.peerId);
+      return false;
+    }
+    const isOurs = header.version === 4
+      ? header.dst0 === this.#ownV4
+      : header.dst0 === this.#ownV6[0] && header.dst1 === this.#ownV6[1] && header.dst2 === this.#ownV6[2] &&
+        header.dst3 === this.#ownV6[3];
+    if (!isOurs) this.#counters.add(this.#dropNotOurs);
+    return isOurs;
+  }
+
+  route(header: IpHeader, offset: number, length: number, now: number): Connection | undefined {
+    const id = this.#routes.lookup(header.version, header.dst0, header.dst1, header.dst2, header.dst3);
+    if (id === undefined) {
+      this.#counters.add(this.#dropNoRoute);
+      return undefined;
+    }
+    let flow = this.#flows.get(id);
+    if (flow?.gatewayId !== undefined) {
+      const connection = this.#node.connection(flow.gatewayId);
+      if (connection?.isEstablished) return connection;
+    }
+    if (!flow) {
+      flow = { gatewayId: undefined, requestedAt: undefined, waiting: [] };
+      this.#flows.set(id, flow);
+    }
+    this.#wait(flow, offset, length);
+    if (flow.gatewayId === undefined) this.#request(id, flow, now);
+    return undefined;
+  }
+
+  // Time and output -----------------------------------------------------------------------------------------------
+
+  handleTimeout(now: number): void {
+    this.#node.handleTimeout(now);
+    this.#drainNode(now);
+  }
+
+  pollTimeout(): number | undefined {
+    return this.#node.pollTimeout();
+  }
+
+  pollTransmit(): Transmit | undefined {
+    return this.#node.pollTransmit();
+  }
+
+  pollOutput(): ClientOutput | undefined {
+    return this.#outputs.shift();
+  }
+
+  /** Tells every gateway that we go, and frees the relays. */
+  shutdown(now: number): void {
+    for (const connection of [...this.#node.connections]) {
+      this.path.send(connection, encodeControl({ type: "goodbye" }), now);
+      this.#node.close(connection.peerId);
+    }
+    this.#node.releaseRelays(now);
+  }
+
+  #setInterface(tunnel: TunnelInterface): void {
+    this.#interface = tunnel;
+    this.#ownV4 = new DataView(tunnel.ipv4.buffer, tunnel.ipv4.byteOffset).getUint32(0);
+    const v6 = new DataView(tunnel.ipv6.buffer, tunnel.ipv6.byteOffset);
+    for (let w = 0; w < 4; w++) this.#ownV6[w] = v6.getUint32(4 * w);
+  }
+
+  #setResources(resources: readonly ClientResource[]): void {
+    this.#resources.clear();
+    for (const resource of resources) this.#resources.set(resource.id, resource);
+    for (const id of this.#flows.keys()) if (!this.#resources.has(id)) this.#flows.delete(id);
+    this.#announceInterface();
+  }
+
+  #announceInterface(): void {
+    this.#routes.set(this.#resources.values());
+    if (!this.#interface) return;
+    this.#outputs.push({
+      type: "interface",
+      interface: this.#interface,
+      resources: [...this.#resources.values()],
+    });
+  }
+
+  #request(resourceId: Id, flow: Flow, now: number): void {
+    if (flow.requestedAt !== undefined && now < flow.requestedAt + REQUEST_INTERVAL) return;
+    flow.requestedAt = now;
+    const connectedGatewayIds = [...this.#node.connections].map((c) => c.peerId);
+    this.#outputs.push({ type: "portal", command: { type: "request", resourceId, connectedGatewayIds } });
+  }
+
+  #openFlow(created: FlowCreated, now: number): void {
+    const { resourceId, gatewayId } = created;
+    if (!this.#resources.has(resourceId)) return;
+    const connection = this.#node.upsert({
+      peerId: gatewayId,
+      publicKey: created.gatewayPublicKey,
+      presharedKey: created.presharedKey,
+      local: created.clientIce,
+      remote: created.gatewayIce,
+    }, now);
+    if (!connection) return;
+    const flow = this.#flows.get(resourceId) ?? { gatewayId: undefined, requestedAt: now, waiting: [] };
+    flow.gatewayId = gatewayId;
+    this.#flows.set(resourceId, flow);
+    this.#outputs.push({ type: "flow", resourceId, gatewayId });
+    if (connection.isEstablished) this.#release(connection, now);
+  }
+
+  #wait(flow: Flow, offset: number, length: number): void {
+    if (flow.waiting.length >= MAX_WAITING) return this.#counters.add(this.#dropWaiting);
+    flow.waiting.push(this.#slab.bytes.slice(offset - VNET_HEADER, offset + length));
+  }
+
+  /** Sends what waited for this gateway. */
+  #release(connection: Connection, now: number): void {
+    for (const flow of this.#flows.values()) {
+      if (flow.gatewayId !== connection.peerId) continue;
+      for (const packet of flow.waiting.splice(0)) {
+        this.#slab.bytes.set(packet, this.#scratch);
+        this.path.forward(connection, this.#scratch, packet.length, 0, now);
+      }
+    }
+  }
+
+  #forgetGateway(gatewayId: Id): void {
+    this.#node.close(gatewayId);
+    this.#forgetFlows(gatewayId);
+  }
+
+  #forgetFlows(gatewayId: Id): void {
+    for (const [id, flow] of this.#flows) if (flow.gatewayId === gatewayId) this.#flows.delete(id);
+  }
+
+  #drainNode(now: number): void {
+    for (let event = this.#node.pollEvent(); event; event = this.#node.pollEvent()) {
+      if (event.type === "candidates") {
+        const { peerId: gatewayId, candidates } = event;
+        this.#outputs.push({ type: "portal", command: { type: "candidates", gatewayId, candidates } });
+      } else if (event.type === "invalid-candidates") {
+        const { peerId: gatewayId, candidates } = event;
+        this.#outputs.push({
+          type: "portal",
+          command: { type: "invalidated_candidates", gatewayId, candidates },
+        });
+      } else if (event.type === "no-relays") {
+        this.#outputs.push({ type: "portal", command: { type: "no_relays" } });
+      } else {
+        if (event.type === "failed") this.#forgetFlows(event.peerId);
+        if (event.type === "established") {
+          const connection = this.#node.connection(event.peerId);
+          if (connection) this.#release(connection, now);
+        }
+        this.#outputs.push({ type: "node", event });
+      }
+    }
+  }
+}

@@ -1,0 +1,2 @@
+export { Client, type ClientOutput } from "./client.ts";
+export { startClient } from "./client_runtime.ts";

@@ -1,0 +1,280 @@
+/**
+ * The gateway: policy over node (design §1). Portal events and packets in; packets, datagrams and portal commands
+ * out. Sans-IO; `now` is monotonic milliseconds.
+ *
+ * What a client may reach (its *peer* in the policy) and how it is reached (its *connection* in the node) live and die
+ * apart: a lost connection keeps the authorisations, since the client comes back to them (spec policy §1.8), while the
+ * last authorisation to go takes the connection with it, after a goodbye.
+ */
+import type { Connection, Node, NodeEvent } from "../node/mod.ts";
+import { Fifo } from "../node/fifo.ts";
+import {
+  buildProhibited,
+  buildUnreachable,
+  type Counters,
+  type IpHeader,
+  type Slab,
+  type Transmit,
+} from "../packet/mod.ts";
+import {
+  decodeControl,
+  encodeControl,
+  type GrantRequest,
+  type Peer,
+  type Policy,
+  PolicyError,
+  type PolicyEvent,
+  VERDICT_CONTROL,
+  VERDICT_FORWARD,
+  VERDICT_REPLY_PROHIBITED,
+  VERDICT_REPLY_UNREACHABLE,
+} from "../policy/mod.ts";
+import type {
+  Authorization,
+  GatewayCommand,
+  GatewayEvent,
+  GatewayInit,
+  Id,
+  TunnelInterface,
+} from "../portal/types.ts";
+import { DataPath, type DataPathOptions, type Gate } from "./data_path.ts";
+
+export type GatewayOutput =
+  | { readonly type: "portal"; readonly command: GatewayCommand }
+  /** Give the TUN device these addresses. */
+  | { readonly type: "interface"; readonly interface: TunnelInterface }
+  | {
+    readonly type: "granted";
+    readonly clientId: Id;
+    readonly resourceId: Id;
+    readonly resource: string;
+    readonly expiresAt: number | null;
+  }
+  | { readonly type: "refused"; readonly clientId: Id; readonly reason: string }
+  | { readonly type: "revoked"; readonly clientId: Id; readonly resourceId: Id }
+  | { readonly type: "policy"; readonly event: PolicyEvent }
+  | { readonly type: "node"; readonly event: NodeEvent };
+
+export interface GatewayOptions extends DataPathOptions {
+  readonly policy: Policy;
+}
+
+export class Gateway implements Gate {
+  readonly path: DataPath;
+  readonly #node: Node;
+  readonly #policy: Policy;
+  readonly #slab: Slab;
+  readonly #counters: Counters;
+  readonly #outputs = new Fifo<GatewayOutput>();
+  readonly #dropNoPeer: number;
+  readonly #dropNotConnected: number;
+  #hasInterface = false;
+
+  constructor(options: GatewayOptions) {
+    this.#node = options.node;
+    this.#policy = options.policy;
+    this.#slab = options.slab;
+    this.#counters = options.counters;
+    this.path = new DataPath(options, this);
+    this.#dropNoPeer = options.counters.register("drop_policy_no_peer");
+    this.#dropNotConnected = options.counters.register("drop_packet_not_connected");
+  }
+
+  // Portal --------------------------------------------------------------------------------------------------------
+
+  handlePortal(event: GatewayEvent, now: number): void {
+    switch (event.type) {
+      case "init":
+        this.#initialise(event.init, now);
+        break;
+      case "authorize":
+        this.#authorize(event.authorization, now);
+        break;
+      case "reject_access":
+        this.#policy.revoke(event.clientId, event.resourceId);
+        this.#outputs.push({ type: "revoked", clientId: event.clientId, resourceId: event.resourceId });
+        break;
+      case "resource_updated":
+        this.#policy.updateResource(event.resource);
+        break;
+      case "expiry_updated":
+        this.#policy.updateExpiry(event.clientId, event.resourceId, event.expiresAt, now);
+        break;
+      case "relays_presence":
+        this.#node.updateRelays(event.presence.disconnectedIds, event.presence.connected, now);
+        break;
+      case "ice_candidates":
+        this.#node.addRemoteCandidates(event.clientId, event.candidates, now);
+        break;
+      case "invalidate_ice_candidates":
+        this.#node.removeRemoteCandidates(event.clientId, event.candidates, now);
+        break;
+    }
+    this.#drain(now);
+  }
+
+  /** Tells every client that we go and frees the relays (spec snownet §6.4). */
+  shutdown(now: number): void {
+    for (const connection of [...this.#node.connections]) this.#sayGoodbye(connection, now);
+    this.#node.releaseRelays(now);
+  }
+
+  // Gate ----------------------------------------------------------------------------------------------------------
+
+  admit(connection: Connection, header: IpHeader, offset: number, length: number, now: number): boolean {
+    const peer = connection.owner as Peer | undefined;
+    if (peer === undefined) {
+      this.#counters.add(this.#dropNoPeer);
+      return false;
+    }
+    const verdict = this.#policy.outbound(peer, header, offset, length, now);
+    if (verdict === VERDICT_FORWARD) return true;
+    if (verdict === VERDICT_CONTROL) this.#handleControl(connection, peer, offset, length, now);
+    else if (verdict === VERDICT_REPLY_PROHIBITED) {
+      this.#reply(connection, buildProhibited(this.#slab.bytes.subarray(offset, offset + length)), now);
+    } else if (verdict === VERDICT_REPLY_UNREACHABLE) {
+      this.#reply(connection, buildUnreachable(this.#slab.bytes.subarray(offset, offset + length)), now);
+    }
+    return false;
+  }
+
+  route(header: IpHeader, offset: number, length: number, now: number): Connection | undefined {
+    const peer = this.#policy.inbound(header, offset, length, now);
+    if (peer === undefined) return undefined;
+    const connection = peer.connection as Connection | undefined;
+    if (connection === undefined) this.#counters.add(this.#dropNotConnected);
+    return connection;
+  }
+
+  // Time and output -----------------------------------------------------------------------------------------------
+
+  handleTimeout(now: number): void {
+    this.#node.handleTimeout(now);
+    this.#policy.handleTimeout(now);
+    this.#drain(now);
+  }
+
+  pollTimeout(): number | undefined {
+    const next = Math.min(
+      this.#node.pollTimeout() ?? Infinity,
+      this.#policy.pollTimeout() ?? Infinity,
+    );
+    return next === Infinity ? undefined : next;
+  }
+
+  pollTransmit(): Transmit | undefined {
+    return this.#node.pollTransmit();
+  }
+
+  pollOutput(): GatewayOutput | undefined {
+    return this.#outputs.shift();
+  }
+
+  // Internals -----------------------------------------------------------------------------------------------------
+
+  #initialise(init: GatewayInit, now: number): void {
+    this.#node.updateRelays([], init.relays, now);
+    this.#policy.setInterface(init.interface);
+    this.#hasInterface = true;
+    this.#policy.reconcile(init.authorizations, now);
+    this.#outputs.push({ type: "interface", interface: init.interface });
+  }
+
+  #authorize({ ref, resource, client, clientIce, gatewayIce, expiresAt }: Authorization, now: number): void {
+    // Packets to and from this client need our own tunnel addresses, which come with `init`.
+    if (!this.#hasInterface) return;
+    const connection = this.#node.upsert({
+      peerId: client.id,
+      publicKey: client.publicKey,
+      presharedKey: client.presharedKey,
+      local: gatewayIce,
+      remote: clientIce,
+    }, now);
+    if (!connection) return;
+    const peer = this.#grant({ client, resource, expiresAt }, now);
+    if (!peer) return this.#node.close(client.id);
+    connection.owner = peer;
+    peer.connection = connection;
+    // The confirmation must overtake the candidates that the upsert has caused (spec portal §4.1).
+    this.#outputs.push({ type: "portal", command: { type: "authorized", ref } });
+    const name = resource.type === "internet" ? "Internet" : resource.name;
+    this.#outputs.push({
+      type: "granted",
+      clientId: client.id,
+      resourceId: resource.id,
+      resource: name,
+      expiresAt,
+    });
+  }
+
+  /** Undefined (and said) when the portal asks for something impossible; nothing was changed then. */
+  #grant(request: GrantRequest, now: number): Peer | undefined {
+    try {
+      return this.#policy.grant(request, now);
+    } catch (error) {
+      if (!(error instanceof PolicyError)) throw error;
+      this.#outputs.push({ type: "refused", clientId: request.client.id, reason: error.message });
+      return undefined;
+    }
+  }
+
+  #handleControl(connection: Connection, peer: Peer, offset: number, length: number, now: number): void {
+    const message = decodeControl(this.#slab.bytes.subarray(offset, offset + length));
+    if (message?.type === "goodbye") {
+      this.#policy.removePeer(peer.clientId);
+      this.#node.close(connection.peerId);
+    } else if (message?.type === "assigned-ips") {
+      const { resource, domain } = message;
+      this.path.send(
+        connection,
+        encodeControl({ type: "domain-status", resource, domain, active: false }),
+        now,
+      );
+    }
+  }
+
+  #reply(connection: Connection, packet: Uint8Array | undefined, now: number): void {
+    if (packet) this.path.send(connection, packet, now);
+  }
+
+  #sayGoodbye(connection: Connection, now: number): void {
+    this.path.send(connection, encodeControl({ type: "goodbye" }), now);
+    this.#node.close(connection.peerId);
+    const peer = connection.owner as Peer | undefined;
+    if (peer) peer.connection = undefined;
+  }
+
+  #drain(now: number): void {
+    for (let event = this.#policy.pollEvent(); event; event = this.#policy.pollEvent()) {
+      if (event.type === "peer-removed") {
+        const connection = this.#node.connection(event.clientId);
+        if (connection) this.#sayGoodbye(connection, now);
+      }
+      this.#outputs.push({ type: "policy", event });
+    }
+    for (let event = this.#node.pollEvent(); event; event = this.#node.pollEvent()) {
+      this.#handleNode(event);
+    }
+  }
+
+  #handleNode(event: NodeEvent): void {
+    if (event.type === "candidates") {
+      const { peerId: clientId, candidates } = event;
+      this.#outputs.push({ type: "portal", command: { type: "candidates", clientId, candidates } });
+    } else if (event.type === "invalid-candidates") {
+      const { peerId: clientId, candidates } = event;
+      this.#outputs.push({
+        type: "portal",
+        command: { type: "invalidated_candidates", clientId, candidates },
+      });
+    } else if (event.type === "no-relays") {
+      this.#outputs.push({ type: "portal", command: { type: "no_relays" } });
+    } else {
+      if (event.type === "failed") {
+        const peer = this.#policy.peerById(event.peerId);
+        if (peer) peer.connection = undefined;
+      }
+      this.#outputs.push({ type: "node", event });
+    }
+  }
+}

@@ -1,0 +1,2 @@
+export { DataPath, type DataPathOptions, type Gate, MAX_DATAGRAM, MAX_PACKET } from "./data_path.ts";
+export { Gateway, type GatewayOptions, type GatewayOutput } from "./gateway.ts";

@@ -1,0 +1,309 @@
+/**
+ * One peer: an ICE agent, a WireGuard tunnel and the path that packets take now (spec snownet §1.8, §2.11-2.13, §4.7).
+ *
+ *            upsert
+ *              │
+ *        ┌─────▼─────┐ no remote candidate for 10 s, ICE disconnected for 2 s,
+ *        │ connecting│ WireGuard expired ─────────────────────────────────► failed
+ *        └─────┬─────┘
+ *   nomination │ held handshake messages leave
+ *        ┌─────▼─────┐
+ *        │ connected │ ICE disconnected for 2 s, WireGuard expired ───────► failed
+ *        └──┬─────▲──┘
+ *  20 s no  │     │ packet in or out, upsert, candidate
+ *  packets┌─▼─────┴─┐
+ *         │  idle   │ same failures, slower ICE checks
+ *         └─────────┘
+ *
+ * The node owns relays and demultiplexing; a connection only says what it wants to send and over which base.
+ */
+import { type Candidate, formatCandidate, type IceAgent, type IceTiming } from "../ice/mod.ts";
+import type { SocketAddress } from "../packet/address.ts";
+import { Path } from "../packet/path.ts";
+import type { Tunnel } from "../wireguard/mod.ts";
+import { Fifo } from "./fifo.ts";
+import type { ConnectionRequest, ConnectionStatus, NodeEvent, PathKind } from "./types.ts";
+
+export const CANDIDATE_TIMEOUT = 10_000;
+export const DISCONNECT_GRACE = 2_000;
+export const IDLE_AFTER = 20_000;
+/** Handshake messages kept until a path is nominated; the oldest is overwritten. */
+const HELD_MESSAGES = 128;
+/** One wake-up works off every check that is due; more than this many in one go means the agent is stuck. */
+const MAX_PASSES = 256;
+
+export interface Timings {
+  readonly active: IceTiming;
+  readonly idle: IceTiming;
+}
+
+/** A datagram of this connection, before the node has decided whether a relay carries it. */
+export interface Outgoing {
+  readonly base: SocketAddress;
+  readonly remote: SocketAddress;
+  readonly payload: Uint8Array;
+  readonly transactionKey?: string | undefined;
+}
+
+/** The pair that ICE chose: one of our own addresses, or our address on a relay, and where the peer is. */
+export interface Nomination {
+  readonly base: SocketAddress;
+  readonly remote: SocketAddress;
+  readonly viaRelay: boolean;
+  readonly kind: PathKind;
+}
+
+export type ConnectionNews =
+  | { readonly type: "nominated"; readonly kind: PathKind; readonly remote: SocketAddress }
+  | { readonly type: "established" };
+
+export class Connection {
+  readonly peerId: string;
+  readonly outgoing = new Fifo<Outgoing>();
+  readonly news = new Fifo<ConnectionNews>();
+  /** Where data goes; meaningful while `nominated` is set. Rewritten in place when the path moves. */
+  readonly path = new Path();
+  nominated: Nomination | undefined;
+  state: "connecting" | "connected" | "idle" | "failed" = "connecting";
+  failure = "";
+  relayId: string | undefined;
+  /** The composition above the node keeps its own state of this peer here, for O(1) hand-over. */
+  owner: unknown = undefined;
+  /** Absolute time of the next `drive`; undefined = nothing to do by itself. */
+  wakeAt: number | undefined;
+  /** Data has passed since `wakeAt` was computed. */
+  isStale = false;
+  sentBytes = 0;
+  receivedBytes = 0;
+  lastHandshakeAt: number | undefined;
+
+  readonly #createdAt: number;
+  readonly #timings: Timings;
+  readonly #held: Uint8Array[] = [];
+  /** Candidate texts waiting to be signalled. */
+  readonly #added = new Map<string, Candidate>();
+  readonly #removed = new Map<string, Candidate>();
+  #disconnectedAt: number | undefined;
+  #lastActivity: number;
+  #iceState: string = "new";
+  #isEstablished = false;
+
+  constructor(
+    readonly request: ConnectionRequest,
+    readonly agent: IceAgent,
+    readonly tunnel: Tunnel,
+    readonly controlling: boolean,
+    timings: Timings,
+    now: number,
+  ) {
+    this.peerId = request.peerId;
+    this.#timings = timings;
+    this.#createdAt = now;
+    this.#lastActivity = now;
+    this.wakeAt = now;
+  }
+
+  get isEstablished(): boolean {
+    return this.#isEstablished;
+  }
+
+  /**
+   * True when the request means the same two processes: the portal derives the ICE credentials from ids and keys
+   * (spec snownet §4.8). Portals that make a new preshared key each time mean us to keep a tunnel that works.
+   */
+  isReusableFor({ local, remote, publicKey, presharedKey }: ConnectionRequest): boolean {
+    const known = this.request;
+    return known.local.ufrag === local.ufrag && known.local.password === local.password &&
+      known.remote.ufrag === remote.ufrag && known.remote.password === remote.password &&
+      sameBytes(known.publicKey, publicKey) &&
+      (sameBytes(known.presharedKey, presharedKey) || this.tunnel.hasSession);
+  }
+
+  /** What the peer must be told of our candidates, best first; undefined when there is nothing more. */
+  pollSignal(): NodeEvent | undefined {
+    const { peerId } = this;
+    if (this.#added.size > 0) return { type: "candidates", peerId, candidates: takeByPriority(this.#added) };
+    if (this.#removed.size === 0) return undefined;
+    return { type: "invalid-candidates", peerId, candidates: takeByPriority(this.#removed) };
+  }
+
+  status(): ConnectionStatus {
+    const { peerId, state, sentBytes, receivedBytes, nominated } = this;
+    const path = nominated?.kind ?? "none";
+    return { peerId, state, path, remote: nominated?.remote.key, sentBytes, receivedBytes };
+  }
+
+  /** Gives the agent a candidate of ours; what it adopts is announced. */
+  offer(candidate: Candidate): void {
+    const adopted = this.agent.addLocalCandidate(candidate);
+    if (adopted) this.#announce(adopted);
+  }
+
+  /** Announces every candidate again: the peer may have lost its side (spec snownet §6.1, aebfcd5). */
+  announceAll(): void {
+    for (const candidate of this.agent.localCandidates) this.#announce(candidate);
+  }
+
+  /** Our address on a relay is gone. */
+  withdrawRelayed(addresses: readonly SocketAddress[]): void {
+    for (const candidate of this.agent.localCandidates) {
+      if (candidate.kind !== "relay" || !addresses.some((a) => a.equals(candidate.address))) continue;
+      this.agent.removeLocalCandidate(candidate);
+      const text = this.#text(candidate);
+      this.#added.delete(text);
+      this.#removed.set(text, candidate);
+    }
+  }
+
+  /** An IP packet passed in either direction: not idle. Called per batch, so it only stores a number. */
+  noteActivity(now: number): void {
+    this.#lastActivity = now;
+    if (this.state === "idle") this.wake(now);
+  }
+
+  /** Leaves idle: an upsert, a candidate or a packet says that somebody is there. */
+  wake(now: number): void {
+    this.#lastActivity = now;
+    if (this.state !== "idle") return;
+    this.state = "connected";
+    this.agent.setTiming(this.#timings.active, now);
+    this.wakeAt = now;
+  }
+
+  /** Runs every timer that is due and collects what came of it. */
+  drive(now: number): void {
+    if (this.state === "failed") return;
+    for (let pass = 0; pass < MAX_PASSES; pass++) {
+      this.agent.handleTimeout(now);
+      const next = this.agent.pollTimeout();
+      if (next === undefined || next > now) break;
+    }
+    this.tunnel.handleTimeout(now);
+    this.#drainAgent(now);
+    this.#drainTunnel(now);
+    this.#applyTimeouts(now);
+    this.wakeAt = this.#nextWakeUp(now);
+  }
+
+  /** Handshake replies and keepalives leave on the nominated path, or wait for one (§4.6). */
+  flushTunnel(now: number): void {
+    this.#drainTunnel(now);
+    this.wakeAt = Math.min(this.wakeAt ?? Infinity, this.tunnel.pollTimeout() ?? Infinity);
+  }
+
+  #announce(candidate: Candidate): void {
+    const text = this.#text(candidate);
+    this.#removed.delete(text);
+    this.#added.set(text, candidate);
+  }
+
+  #text(candidate: Candidate): string {
+    return formatCandidate(candidate, this.request.local.ufrag);
+  }
+
+  #drainAgent(now: number): void {
+    for (let event = this.agent.pollEvent(); event; event = this.agent.pollEvent()) {
+      if (event.type === "nominated") this.#nominate(event, now);
+      else if (event.type === "state") {
+        this.#iceState = event.state;
+        this.#disconnectedAt = event.state === "disconnected" ? this.#disconnectedAt ?? now : undefined;
+      }
+    }
+    for (let t = this.agent.pollTransmit(); t; t = this.agent.pollTransmit()) {
+      this.outgoing.push({
+        base: t.src,
+        remote: t.dst,
+        payload: t.payload,
+        transactionKey: t.transactionKey,
+      });
+    }
+  }
+
+  #nominate(
+    event: { local: Candidate; remote: Candidate; source: SocketAddress; destination: SocketAddress },
+    now: number,
+  ): void {
+    const { source: base, destination: remote } = event;
+    const viaRelay = event.local.kind === "relay";
+    const before = this.nominated;
+    if (before && before.base.equals(base) && before.remote.equals(remote)) return;
+    const kind = viaRelay || event.remote.kind === "relay" ? "relayed" : "direct";
+    this.nominated = { base, remote, viaRelay, kind };
+    if (this.state === "connecting") {
+      this.state = "connected";
+      this.#lastActivity = now;
+    }
+    this.news.push({ type: "nominated", kind, remote });
+    for (const payload of this.#held.splice(0)) this.outgoing.push({ base, remote, payload });
+    if (this.controlling) this.tunnel.initiate(now);
+  }
+
+  #drainTunnel(now: number): void {
+    for (let message = this.tunnel.pollTransmit(); message; message = this.tunnel.pollTransmit()) {
+      if (this.nominated) {
+        this.outgoing.push({ base: this.nominated.base, remote: this.nominated.remote, payload: message });
+      } else {
+        if (this.#held.length === HELD_MESSAGES) this.#held.shift();
+        this.#held.push(message);
+      }
+    }
+    for (let event = this.tunnel.pollEvent(); event; event = this.tunnel.pollEvent()) {
+      if (event.type === "expired") this.#fail("the WireGuard session expired and no new one came about");
+      else if (event.type === "established") this.lastHandshakeAt = now;
+    }
+    if (!this.#isEstablished && this.nominated && this.lastHandshakeAt !== undefined) {
+      this.#isEstablished = true;
+      this.news.push({ type: "established" });
+    }
+  }
+
+  #applyTimeouts(now: number): void {
+    if (this.state === "failed") return;
+    if (this.#waitsForCandidates() && now >= this.#createdAt + CANDIDATE_TIMEOUT) {
+      return this.#fail("the peer signalled no candidate within 10 s");
+    }
+    if (this.#disconnectedAt !== undefined && now >= this.#disconnectedAt + DISCONNECT_GRACE) {
+      return this.#fail("no path to the peer answers any more");
+    }
+    if (this.#mayIdle() && now >= this.#lastActivity + IDLE_AFTER) {
+      this.state = "idle";
+      this.agent.setTiming(this.#timings.idle, now);
+    }
+  }
+
+  /** Going idle in the middle of checks would stall them, so only a settled agent may (§6.1). */
+  #mayIdle(): boolean {
+    return this.state === "connected" && this.#iceState === "connected";
+  }
+
+  #waitsForCandidates(): boolean {
+    return this.agent.remoteCandidates.length === 0;
+  }
+
+  #fail(reason: string): void {
+    this.state = "failed";
+    this.failure = reason;
+    this.wakeAt = undefined;
+  }
+
+  #nextWakeUp(now: number): number | undefined {
+    if (this.state === "failed") return undefined;
+    let next = Math.min(this.agent.pollTimeout() ?? Infinity, this.tunnel.pollTimeout() ?? Infinity);
+    if (this.#waitsForCandidates()) next = Math.min(next, this.#createdAt + CANDIDATE_TIMEOUT);
+    if (this.#disconnectedAt !== undefined) next = Math.min(next, this.#disconnectedAt + DISCONNECT_GRACE);
+    if (this.#mayIdle()) next = Math.min(next, this.#lastActivity + IDLE_AFTER);
+    return next === Infinity ? undefined : Math.max(next, now + 1);
+  }
+}
+
+function takeByPriority(candidates: Map<string, Candidate>): string[] {
+  const texts = [...candidates]
+    .sort(([a, x], [b, y]) => y.priority - x.priority || (a < b ? -1 : 1))
+    .map(([text]) => text);
+  candidates.clear();
+  return texts;
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}

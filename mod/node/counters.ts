@@ -1,0 +1,65 @@
+/** What happened to datagrams that carried no packet for us, by reason. */
+import type { Counters } from "../packet/counters.ts";
+
+export class NodeCounters {
+  readonly #counters: Counters;
+  readonly #malformed: number;
+  readonly #unknownIndex: number;
+  readonly #unknownStun: number;
+  readonly #unknownChannel: number;
+  readonly #refused: number;
+  readonly #limited: number;
+  readonly #notConnected: number;
+  readonly #noSession: number;
+  readonly #noChannel: number;
+  readonly #badCandidates: number;
+
+  constructor(counters: Counters) {
+    this.#counters = counters;
+    this.#malformed = counters.register("drop_datagram_malformed");
+    this.#unknownIndex = counters.register("drop_wireguard_unknown_index");
+    this.#unknownStun = counters.register("drop_stun_unknown_peer");
+    this.#unknownChannel = counters.register("drop_channel_unknown");
+    this.#refused = counters.register("drop_wireguard_refused");
+    this.#limited = counters.register("drop_handshake_limited");
+    this.#notConnected = counters.register("drop_packet_not_connected");
+    this.#noSession = counters.register("drop_packet_no_session");
+    this.#noChannel = counters.register("drop_packet_no_channel");
+    this.#badCandidates = counters.register("ignored_candidates_malformed");
+  }
+
+  malformed(): undefined {
+    this.#counters.add(this.#malformed);
+  }
+  unknownIndex(): undefined {
+    this.#counters.add(this.#unknownIndex);
+  }
+  unknownStun(): undefined {
+    this.#counters.add(this.#unknownStun);
+  }
+  unknownChannel(): undefined {
+    this.#counters.add(this.#unknownChannel);
+  }
+  /** Replayed, forged or too short. */
+  refused(_reason: number): undefined {
+    this.#counters.add(this.#refused);
+  }
+  limited(): undefined {
+    this.#counters.add(this.#limited);
+  }
+  notConnected(): false {
+    this.#counters.add(this.#notConnected);
+    return false;
+  }
+  noSession(): false {
+    this.#counters.add(this.#noSession);
+    return false;
+  }
+  noChannel(): false {
+    this.#counters.add(this.#noChannel);
+    return false;
+  }
+  badCandidates(): void {
+    this.#counters.add(this.#badCandidates);
+  }
+}

@@ -1,0 +1,502 @@
+/**
+ * The node: all connections of this process, the relays they may use, and the demultiplexing of every datagram that
+ * arrives (spec snownet §1). Sans-IO; `now` is a monotonic number of milliseconds.
+ *
+ * Control traffic (STUN, TURN, handshakes) goes through values: `handleDatagram` consumes it, and what it causes
+ * comes out of `pollTransmit` and `pollEvent`. Tunnelled data never leaves the slab: `handleDatagram` opens it in
+ * place and says where the plaintext is, `prepareSend` says where and with which session to seal.
+ */
+import type { Aead, Dh, RandomBytes } from "../crypto/types.ts";
+import {
+  type Candidate,
+  IceAgent,
+  optimisticCandidates,
+  parseCandidate,
+  relayCandidate,
+} from "../ice/mod.ts";
+import type { SocketAddress } from "../packet/address.ts";
+import type { Counters } from "../packet/counters.ts";
+import type { Slab } from "../packet/slab.ts";
+import type { Transmit } from "../packet/transmit.ts";
+import { encodeChannelData } from "../stun/mod.ts";
+import type { Allocation } from "../turn/mod.ts";
+import {
+  HandshakeLimiter,
+  IndexAllocator,
+  type Session,
+  type StaticKeys,
+  Tunnel,
+  type WireGuardTimings,
+} from "../wireguard/mod.ts";
+import { Connection, type Timings } from "./connection.ts";
+import { NodeCounters } from "./counters.ts";
+import { Demux } from "./demux.ts";
+import { Directory } from "./directory.ts";
+import { Fifo } from "./fifo.ts";
+import { LocalCandidates } from "./local_candidates.ts";
+import { Relays } from "./relays.ts";
+import type { ConnectionRequest, NodeEvent, NodeStatus, RelayDescription } from "./types.ts";
+
+const REALM = "firezone";
+const SOFTWARE = "postern";
+/** Data moves WireGuard's timers without waking the node; it looks again this much later at the latest. */
+const SWEEP_INTERVAL = 1_000;
+
+export interface NodeOptions {
+  /** A gateway is the controlled ICE agent and waits for handshakes; a client controls and initiates. */
+  readonly role: "gateway" | "client";
+  readonly keys: StaticKeys;
+  readonly slab: Slab;
+  readonly aead: Aead;
+  readonly dh: Dh;
+  readonly random: RandomBytes;
+  /** Wall clock in ms since 1970: only for the TAI64N stamps of our handshakes. */
+  readonly unixNow: () => number;
+  readonly counters: Counters;
+  readonly timings: Timings;
+  readonly wireguard?: Partial<WireGuardTimings>;
+}
+
+export class Node {
+  /** What `prepareSend` found: seal with this session, `headroom` bytes (0 or 4) before each WireGuard message. */
+  session: Session | undefined;
+  headroom = 0;
+  channel = 0;
+
+  readonly #options: NodeOptions;
+  readonly #count: NodeCounters;
+  readonly #relays: Relays;
+  readonly #shared = new LocalCandidates();
+  readonly #limiter: HandshakeLimiter;
+  readonly #demux: Demux;
+  readonly #indices: IndexAllocator;
+  readonly #directory = new Directory();
+  readonly #events = new Fifo<NodeEvent>();
+  readonly #transmits = new Fifo<Transmit>();
+  #sweepAt: number | undefined;
+  #lastNow = 0;
+
+  constructor(options: NodeOptions) {
+    this.#options = options;
+    this.#count = new NodeCounters(options.counters);
+    this.#relays = new Relays({ random: options.random, software: SOFTWARE, realm: REALM });
+    this.#limiter = new HandshakeLimiter({ publicKey: options.keys.publicKey, random: options.random });
+    this.#indices = new IndexAllocator(options.random);
+    this.#demux = new Demux({
+      ...options,
+      directory: this.#directory,
+      relays: this.#relays,
+      limiter: this.#limiter,
+      count: this.#count,
+      node: {
+        collect: (connection, now) => this.#collect(connection, now),
+        collectRelay: (relay, now) => this.#collectRelay(relay, now),
+        touch: (connection, now) => this.#touch(connection, now),
+        send: (relay, base, remote, payload, now) => this.#send(relay, base, remote, payload, now),
+      },
+    });
+  }
+
+  // Connections ---------------------------------------------------------------------------------------------------
+
+  connection(peerId: string): Connection | undefined {
+    return this.#directory.get(peerId);
+  }
+
+  get connections(): IterableIterator<Connection> {
+    return this.#directory.all();
+  }
+
+  get relayCount(): number {
+    return this.#relays.size;
+  }
+
+  /**
+   * Creates, reuses or replaces the connection to a peer (§1.6, §4.8). Reuse keeps the tunnel and signals all
+   * candidates again, since the peer may have lost its side. Undefined when no relay is known; then nothing changed.
+   */
+  upsert(request: ConnectionRequest, now: number): Connection | undefined {
+    const existing = this.#directory.get(request.peerId);
+    if (existing?.isReusableFor(request)) {
+      existing.wake(now);
+      existing.announceAll();
+      this.#publish(existing);
+      return existing;
+    }
+    const relayId = this.#relays.sample();
+    if (relayId === undefined) {
+      this.#events.push({ type: "no-relays" });
+      return undefined;
+    }
+    if (existing) this.#forget(existing);
+    const connection = this.#create(request, relayId, now);
+    connection.drive(now);
+    this.#collect(connection, now);
+    return connection;
+  }
+
+  /** Ends a connection without a word to the peer. Unknown ids are ignored. */
+  close(peerId: string): void {
+    const connection = this.#directory.get(peerId);
+    if (connection) this.#forget(connection);
+  }
+
+  /** Candidates from the portal; what can't be parsed is skipped, an unknown peer is ignored (§1.11). */
+  addRemoteCandidates(peerId: string, texts: readonly string[], now: number): void {
+    const connection = this.#directory.get(peerId);
+    if (!connection) return;
+    for (const text of texts) {
+      const candidate = parseCandidate(text);
+      if (!candidate) {
+        this.#count.badCandidates();
+        continue;
+      }
+      connection.agent.addRemoteCandidate(candidate, now);
+      for (const guess of optimisticCandidates(connection.agent.remoteCandidates)) {
+        connection.agent.addRemoteCandidate(guess, now);
+      }
+      if (candidate.kind !== "host") this.#relays.get(connection.relayId)?.bind(candidate.address, now);
+    }
+    connection.wake(now);
+    connection.drive(now);
+    this.#collect(connection, now);
+  }
+
+  removeRemoteCandidates(peerId: string, texts: readonly string[], now: number): void {
+    const connection = this.#directory.get(peerId);
+    if (!connection) return;
+    for (const text of texts) {
+      const candidate = parseCandidate(text);
+      if (candidate) connection.agent.removeRemoteCandidate(candidate, now);
+    }
+    connection.drive(now);
+    this.#collect(connection, now);
+  }
+
+  // Relays --------------------------------------------------------------------------------------------------------
+
+  /** Drops `removed`, adds or replaces `relays`, and asks every allocation that is in neither whether it still lives. */
+  updateRelays(removed: readonly string[], relays: readonly RelayDescription[], now: number): void {
+    const had = this.#relays.size;
+    for (const id of removed) this.#dropRelay(id, "the portal says that it is gone");
+    for (const relay of relays) {
+      if (this.#relays.isUnchanged(relay)) continue;
+      this.#dropRelay(relay.id, "the portal gave it other credentials");
+      this.#relays.add(relay, now);
+    }
+    const listed = new Set(relays.map((r) => r.id));
+    for (const allocation of this.#relays.all()) if (!listed.has(allocation.relayId)) allocation.refresh(now);
+    for (const allocation of this.#relays.all()) this.#collectRelay(allocation, now);
+    this.#migrate(now);
+    if (had > 0 && this.#relays.size === 0) this.#events.push({ type: "no-relays" });
+  }
+
+  /** Frees every allocation at its relay: for a graceful exit. */
+  releaseRelays(now: number): void {
+    for (const allocation of this.#relays.all()) {
+      allocation.release(now);
+      this.#collectRelay(allocation, now);
+    }
+  }
+
+  // Packets -------------------------------------------------------------------------------------------------------
+
+  /**
+   * One datagram in the slab, with the address records of its sender and of the local address it came to. Returns
+   * the connection when it was tunnelled data: the plaintext is at `packetOffset`, `packetLength` bytes. Otherwise
+   * it is consumed, and whatever it causes waits in the polls.
+   */
+  handleDatagram(
+    offset: number,
+    length: number,
+    from: number,
+    local: number,
+    now: number,
+  ): Connection | undefined {
+    this.#lastNow = now;
+    return this.#demux.handleDatagram(offset, length, from, local, now);
+  }
+
+  /** Where `handleDatagram` left the plaintext of the packet it returned a connection for. */
+  get packetOffset(): number {
+    return this.#demux.packetOffset;
+  }
+
+  get packetLength(): number {
+    return this.#demux.packetLength;
+  }
+
+  /**
+   * Says how to send data to this peer: sets `session`, `headroom`, `channel`. False (counted) when there is no path
+   * or no session yet; a client then starts a handshake, a gateway waits for one.
+   */
+  prepareSend(connection: Connection, now: number): boolean {
+    const nominated = connection.nominated;
+    if (!nominated) return this.#count.notConnected();
+    const session = connection.tunnel.sendSession(now);
+    if (!session) {
+      if (connection.controlling) {
+        connection.tunnel.initiate(now);
+        connection.flushTunnel(now);
+        this.#collect(connection, now);
+      }
+      return this.#count.noSession();
+    }
+    this.session = session;
+    this.headroom = 0;
+    this.channel = 0;
+    if (nominated.viaRelay) {
+      const allocation = this.#relays.get(connection.relayId);
+      this.channel = allocation?.channelTo(nominated.remote, now) ?? 0;
+      if (this.channel === 0) {
+        if (allocation) this.#collectRelay(allocation, now);
+        return this.#count.noChannel();
+      }
+      this.headroom = 4;
+    }
+    return true;
+  }
+
+  /** Bookkeeping after data was sealed for a peer: `bytes` of payload in one run. */
+  noteSent(connection: Connection, session: Session, bytes: number, now: number): void {
+    connection.sentBytes += bytes;
+    connection.tunnel.noteSent(session, true, now);
+    this.#touch(connection, now);
+  }
+
+  /** For an operator's eyes. */
+  status(): NodeStatus {
+    return {
+      relays: this.#relays.all().map((a) => ({
+        id: a.relayId,
+        ready: a.relayedAddress(4) !== undefined || a.relayedAddress(6) !== undefined,
+        rtt: a.rtt,
+      })),
+      connections: [...this.#directory.all()].map((c) => c.status()),
+    };
+  }
+
+  // Time and output -----------------------------------------------------------------------------------------------
+
+  handleTimeout(now: number): void {
+    this.#lastNow = now;
+    for (const allocation of this.#relays.all()) {
+      const due = allocation.pollTimeout();
+      if (due !== undefined && due <= now) allocation.handleTimeout(now);
+      this.#collectRelay(allocation, now);
+    }
+    if (this.#sweepAt !== undefined && this.#sweepAt <= now) {
+      this.#sweepAt = undefined;
+      this.#directory.sweep(now);
+      for (const connection of this.#directory.all()) {
+        if (!connection.isStale) continue;
+        connection.isStale = false;
+        connection.wakeAt = now;
+      }
+    }
+    for (const connection of this.#directory.all()) {
+      if (connection.wakeAt !== undefined && connection.wakeAt <= now) connection.drive(now);
+      this.#collect(connection, now);
+    }
+    this.#migrate(now);
+  }
+
+  /** When `handleTimeout` wants to be called, in ms; undefined = not by itself. */
+  pollTimeout(): number | undefined {
+    let next = this.#sweepAt ?? Infinity;
+    for (const connection of this.#directory.all()) {
+      if (connection.wakeAt !== undefined && connection.wakeAt < next) next = connection.wakeAt;
+    }
+    for (const allocation of this.#relays.all()) next = Math.min(next, allocation.pollTimeout() ?? Infinity);
+    return next === Infinity ? undefined : next;
+  }
+
+  pollTransmit(): Transmit | undefined {
+    return this.#transmits.shift();
+  }
+
+  pollEvent(): NodeEvent | undefined {
+    return this.#events.shift();
+  }
+
+  // Internals -----------------------------------------------------------------------------------------------------
+
+  #create(request: ConnectionRequest, relayId: string, now: number): Connection {
+    const { keys, slab, aead, dh, random, unixNow, wireguard, timings, role } = this.#options;
+    const index = this.#indices.allocate();
+    const agent = new IceAgent({
+      controlling: role === "client",
+      local: request.local,
+      remote: request.remote,
+      timing: timings.active,
+      random,
+      now,
+    });
+    const tunnel = new Tunnel({
+      keys,
+      peerPublicKey: request.publicKey,
+      presharedKey: request.presharedKey,
+      index,
+      limiter: this.#limiter,
+      slab,
+      aead,
+      dh,
+      random,
+      unixNow,
+      timings: wireguard,
+      now,
+    });
+    const connection = new Connection(request, agent, tunnel, role === "client", timings, now);
+    connection.relayId = relayId;
+    this.#directory.add(connection);
+    for (const candidate of this.#shared.all()) connection.offer(candidate);
+    this.#offerRelayed(connection);
+    return connection;
+  }
+
+  #forget(connection: Connection): void {
+    this.#directory.remove(connection);
+    this.#indices.release(connection.tunnel.index);
+    this.#demux.forget(connection);
+    connection.tunnel.close();
+  }
+
+  #offerRelayed(connection: Connection): void {
+    const allocation = this.#relays.get(connection.relayId);
+    if (!allocation) return;
+    for (const family of [4, 6] as const) {
+      const address = allocation.relayedAddress(family);
+      if (address) connection.offer(relayCandidate(address, allocation.activeSocket?.family ?? family));
+    }
+  }
+
+  #touch(connection: Connection, now: number): void {
+    connection.noteActivity(now);
+    if (connection.isStale) return;
+    connection.isStale = true;
+    this.#sweepAt ??= now + SWEEP_INTERVAL;
+  }
+
+  /** Takes everything that a connection wants to send and say. */
+  #collect(connection: Connection, now: number): void {
+    for (let out = connection.outgoing.shift(); out; out = connection.outgoing.shift()) {
+      if (out.transactionKey !== undefined) {
+        this.#directory.noteTransaction(out.transactionKey, connection, now);
+        this.#sweepAt ??= now + SWEEP_INTERVAL;
+      }
+      const relay = this.#relays.get(connection.relayId);
+      const isRelayed = relay?.relayedAddress(out.base.family)?.equals(out.base);
+      this.#send(isRelayed ? relay : undefined, out.base, out.remote, out.payload, now);
+    }
+    for (let news = connection.news.shift(); news; news = connection.news.shift()) {
+      const { peerId } = connection;
+      if (news.type === "established") this.#events.push({ type: "established", peerId });
+      else {
+        this.#aim(connection);
+        this.#events.push({ type: "path", peerId, kind: news.kind, remote: news.remote });
+      }
+    }
+    this.#publish(connection);
+    if (connection.state === "failed" && this.#directory.get(connection.peerId) === connection) {
+      this.#forget(connection);
+      this.#events.push({ type: "failed", peerId: connection.peerId, reason: connection.failure });
+    }
+  }
+
+  #publish(connection: Connection): void {
+    for (let event = connection.pollSignal(); event; event = connection.pollSignal()) {
+      this.#events.push(event);
+    }
+  }
+
+  /** Points the data path where the nomination says. */
+  #aim(connection: Connection): void {
+    const { nominated } = connection;
+    if (!nominated) return;
+    const socket = this.#relays.get(connection.relayId)?.activeSocket;
+    if (!nominated.viaRelay) connection.path.set(nominated.remote, nominated.base);
+    else if (socket) connection.path.set(socket);
+  }
+
+  /** A control datagram: as it is from one of our own addresses, or as ChannelData from our address on a relay. */
+  #send(
+    relay: Allocation | undefined,
+    base: SocketAddress,
+    remote: SocketAddress,
+    payload: Uint8Array,
+    now: number,
+  ): void {
+    if (!relay) {
+      this.#transmits.push({ src: base, dst: remote, payload });
+      return;
+    }
+    const channel = relay.channelTo(remote, now);
+    const socket = relay.activeSocket;
+    if (channel !== 0 && socket) {
+      this.#transmits.push({ dst: socket, payload: encodeChannelData(channel, payload) });
+    } else this.#count.noChannel();
+    this.#collectRelay(relay, now);
+  }
+
+  #collectRelay(allocation: Allocation, now: number): void {
+    const id = allocation.relayId;
+    for (let t = allocation.pollTransmit(); t; t = allocation.pollTransmit()) this.#transmits.push(t);
+    for (let event = allocation.pollEvent(); event; event = allocation.pollEvent()) {
+      if (event.type === "host") this.#share(this.#shared.addHost(event.address));
+      else if (event.type === "server-reflexive") {
+        this.#share(this.#shared.addHost(event.base));
+        this.#share(this.#shared.addServerReflexive(event.address, event.base));
+      } else if (event.type === "relayed") {
+        this.#events.push({ type: "relay", relayId: id, state: "ready" });
+        for (const connection of this.#usersOf(id)) this.#offerRelayed(connection);
+      } else this.#withdrawRelayed(id, event.addresses, now);
+    }
+    if (allocation.freed !== undefined) this.#dropRelay(id, allocation.freed);
+  }
+
+  #share(candidate: Candidate | undefined): void {
+    if (!candidate) return;
+    for (const connection of this.#directory.all()) {
+      connection.offer(candidate);
+      connection.wakeAt = this.#lastNow;
+    }
+  }
+
+  #usersOf(relayId: string): Connection[] {
+    return [...this.#directory.all()].filter((c) => c.relayId === relayId);
+  }
+
+  #withdrawRelayed(relayId: string, addresses: readonly SocketAddress[], now: number): void {
+    for (const connection of this.#usersOf(relayId)) {
+      connection.withdrawRelayed(addresses);
+      connection.wakeAt = now;
+    }
+  }
+
+  #dropRelay(id: string, reason: string): void {
+    const allocation = this.#relays.remove(id);
+    if (!allocation) return;
+    const addresses = ([4, 6] as const).flatMap((f) => allocation.relayedAddress(f) ?? []);
+    this.#withdrawRelayed(id, addresses, this.#lastNow);
+    this.#events.push({ type: "relay", relayId: id, state: "lost", reason });
+    if (this.#relays.size === 0) this.#events.push({ type: "no-relays" });
+  }
+
+  /** Connections whose relay is gone take another, and bind their peers' addresses there at once (§6.1, 288d9d9). */
+  #migrate(now: number): void {
+    if (this.#relays.size === 0) return;
+    for (const connection of this.#directory.all()) {
+      if (this.#relays.get(connection.relayId)) continue;
+      connection.relayId = this.#relays.sample();
+      const allocation = this.#relays.get(connection.relayId);
+      if (!allocation) continue;
+      this.#offerRelayed(connection);
+      for (const remote of connection.agent.remoteCandidates) {
+        if (remote.kind !== "host") allocation.bind(remote.address, now);
+      }
+      connection.drive(now);
+      this.#collectRelay(allocation, now);
+      this.#collect(connection, now);
+    }
+  }
+}

@@ -1,0 +1,159 @@
+/** Builds what the data thread runs: slab, devices, protocol core. */
+import { Tun } from "../../ffi/deno_tun/mod.ts";
+import { createLibcryptoAead } from "../../ffi/crypto_libcrypto.ts";
+import { SlabPointers } from "../../ffi/slab_pointers.ts";
+import { UdpSocket } from "../../ffi/udp/mod.ts";
+import { chooseAead, nobleAead, nodeAead, nodeDh } from "../crypto/mod.ts";
+import type { Aead } from "../crypto/types.ts";
+import { Node, type Timings } from "../node/mod.ts";
+import { Counters, Kernels, PacketQueue, Slab, Splitter, TransmitQueue } from "../packet/mod.ts";
+import type { ClientEvent, GatewayEvent } from "../portal/types.ts";
+import type { Core } from "./data_loop.ts";
+import type { FromData, StartMessage } from "./messages.ts";
+import { TunPort } from "./tun_port.ts";
+import type { RuntimeStatus } from "./types.ts";
+
+const SLAB_BYTES = 8 * 1024 * 1024;
+const RECEIVE_BUFFERS = 16;
+const TRANSMIT_AREA = 512 * 1024;
+const TUN_F_TSO4 = 0x02, TUN_F_USO4 = 0x20;
+
+export interface RunningCore {
+  readonly core: Core & { shutdown(now: number): void };
+  readonly tun: TunPort;
+  readonly sockets: readonly UdpSocket[];
+  readonly packets: PacketQueue;
+  readonly transmits: TransmitQueue;
+  readonly counters: Counters;
+  readonly started: FromData & { type: "started" };
+  handlePortal(event: GatewayEvent | ClientEvent, now: number): void;
+  /** Hands what the core has to say to the control thread. */
+  report(): void;
+  status(): RuntimeStatus;
+  close(): void;
+}
+
+export function createCore(
+  { role, timings, build }: Composition,
+  options: StartMessage,
+  post: (message: FromData) => void,
+): RunningCore {
+  const { tunnel } = options;
+  const slab = new Slab(SLAB_BYTES);
+  SlabPointers.of(slab);
+  const counters = new Counters(options.counters);
+  const kernels = new Kernels(slab);
+  const device = Tun.open({ name: tunnel.tunName, vnetHeader: true });
+  const sockets: UdpSocket[] = [];
+  const close = () => {
+    for (const socket of sockets) socket.close();
+    device.close();
+  };
+  try {
+    openSockets(options, slab, counters, sockets, post);
+    const tun = new TunPort(device, slab, counters);
+    const aead = selectAead(slab, tunnel.crypto);
+    const dh = nodeDh();
+    const privateKey = randomBytes(32);
+    const keys = { privateKey, publicKey: dh.publicKey(privateKey) };
+    const packets = new PacketQueue(slab, kernels, {
+      capacity: 4096,
+      tcp: (device.offloads & TUN_F_TSO4) !== 0,
+      udp: (device.offloads & TUN_F_USO4) !== 0,
+    });
+    const transmits = new TransmitQueue(slab, { areaLength: TRANSMIT_AREA, capacity: 4096 });
+    const node = new Node({
+      role,
+      keys,
+      slab,
+      aead,
+      dh,
+      random: randomBytes,
+      unixNow: Date.now,
+      counters,
+      timings,
+    });
+    const parts = { slab, node, splitter: new Splitter(slab, kernels), packets, transmits, counters };
+    const endpoint = build(parts, post);
+    const ports = [...new Set(sockets.map((s) => s.port))];
+    return {
+      ...endpoint,
+      tun,
+      sockets,
+      packets,
+      transmits,
+      counters,
+      started: {
+        type: "started",
+        publicKey: keys.publicKey,
+        aead: aead.name,
+        ports,
+        offloads: device.offloads,
+        counterNames: counters.names,
+      },
+      status: () => ({ aead: aead.name, ports, ...node.status() }),
+      close,
+    };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** What a composition is made of. */
+export interface Parts {
+  readonly slab: Slab;
+  readonly node: Node;
+  readonly splitter: Splitter;
+  readonly packets: PacketQueue;
+  readonly transmits: TransmitQueue;
+  readonly counters: Counters;
+}
+
+/** A gateway or a client over these parts. */
+export type Endpoint = Pick<RunningCore, "core" | "handlePortal" | "report">;
+
+/** What differs between the two. */
+export interface Composition {
+  readonly role: "gateway" | "client";
+  readonly timings: Timings;
+  build(parts: Parts, post: (message: FromData) => void): Endpoint;
+}
+
+/** One socket per family; one family is enough. */
+function openSockets(
+  { tunnel }: StartMessage,
+  slab: Slab,
+  counters: Counters,
+  sockets: UdpSocket[],
+  post: (message: FromData) => void,
+): void {
+  const problems: string[] = [];
+  for (const family of [4, 6] as const) {
+    try {
+      const socket = UdpSocket.open({
+        family,
+        slab,
+        counters,
+        port: tunnel.port,
+        receiveBuffers: RECEIVE_BUFFERS,
+        ...(tunnel.mark === undefined ? {} : { mark: tunnel.mark }),
+      });
+      sockets.push(socket);
+      for (const message of socket.warnings) post({ type: "log", level: "warning", message, fields: {} });
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      problems.push(error.message);
+    }
+  }
+  if (sockets.length === 0) throw new Error(problems.join(" "));
+  for (const message of problems) post({ type: "log", level: "info", message, fields: {} });
+}
+
+function selectAead(slab: Slab, forced: string | undefined): Aead {
+  return chooseAead([() => createLibcryptoAead(slab), () => nodeAead(slab), () => nobleAead(slab)], forced);
+}
+
+function randomBytes(length: number): Uint8Array<ArrayBuffer> {
+  return crypto.getRandomValues(new Uint8Array(length));
+}

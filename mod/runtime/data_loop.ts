@@ -1,0 +1,195 @@
+/**
+ * The data thread's loop (design §1, §3): wait for TUN, sockets, a wake-up or the core's next timeout; drain; flush.
+ *
+ * The wait blocks in `poll(2)`; that is the least latency to be had (spec dataplane §4). Work is done in rounds of a
+ * bounded batch from each side, so that neither direction starves the other. Output leaves when a batch is done or
+ * enough has gathered for one full send: order inside a flow is the order of arrival, always.
+ *
+ * Back-pressure: a socket that takes no more makes the loop wait for it, and nothing else is read meanwhile.
+ */
+import { POLLIN, POLLOUT } from "../../ffi/libc.ts";
+import type { EventFd } from "../../ffi/poll.ts";
+import { Poller } from "../../ffi/poll.ts";
+import type { UdpSocket } from "../../ffi/udp/mod.ts";
+import type { DataPath } from "../gateway/mod.ts";
+import type { Counters, PacketQueue, Transmit, TransmitQueue } from "../packet/mod.ts";
+import type { TunPort } from "./tun_port.ts";
+
+/** Super-packets read from TUN before the sockets get their turn again. */
+const TUN_BATCH = 32;
+/** Receive calls per socket before TUN gets its turn again. */
+const UDP_BATCH = 2;
+/** Flush towards the sockets once this much is sealed: a full GSO train. */
+const FLUSH_BYTES = 40_000;
+/** Packets queued for TUN that make it flush before the next received buffer. */
+const FLUSH_PACKETS = 1024;
+/** Longest wait for a socket that takes no more; then what is left is dropped and counted. */
+const MAX_STALL_MS = 100;
+const WAKE = 0, TUN = 1, FIRST_SOCKET = 2;
+
+/** The part of a gateway or client that the loop drives. */
+export interface Core {
+  readonly path: DataPath;
+  handleTimeout(now: number): void;
+  pollTimeout(): number | undefined;
+  pollTransmit(): Transmit | undefined;
+}
+
+export interface DataLoopOptions {
+  readonly core: Core;
+  readonly tun: TunPort;
+  readonly sockets: readonly UdpSocket[];
+  readonly wake: EventFd;
+  readonly packets: PacketQueue;
+  readonly transmits: TransmitQueue;
+  readonly counters: Counters;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** Called when another thread has signalled, outside of any packet work. */
+  readonly onWake: () => Promise<void>;
+  /** Called after each round: hand over what the core has to say. */
+  readonly onRound: () => void;
+}
+
+export class DataLoop {
+  readonly #options: DataLoopOptions;
+  readonly #poller: Poller;
+  readonly #stalled: number;
+  readonly #waits: number;
+  #stopping = false;
+
+  constructor(options: DataLoopOptions) {
+    this.#options = options;
+    this.#poller = new Poller([options.wake.fd, options.tun.fd, ...options.sockets.map((s) => s.fd)]);
+    this.#stalled = options.counters.register("drop_datagram_socket_stalled");
+    this.#waits = options.counters.register("loop_waits");
+  }
+
+  /** Ends `run()` after the current round. */
+  stop(): void {
+    this.#stopping = true;
+  }
+
+  async run(): Promise<void> {
+    const { core, wake, now, onWake, onRound, counters } = this.#options;
+    let busy = false;
+    while (!this.#stopping) {
+      const due = core.pollTimeout();
+      this.#poller.wait(busy ? 0 : due === undefined ? undefined : due - now());
+      counters.values[this.#waits]!++;
+      if (this.#poller.readable(WAKE)) {
+        wake.drain();
+        await onWake();
+      }
+      busy = this.#round(now());
+      const at = now();
+      const next = core.pollTimeout();
+      if (next !== undefined && next <= at) core.handleTimeout(at);
+      this.flushControl();
+      onRound();
+    }
+  }
+
+  /** Sends what the core has to say by itself, and whatever is still queued. */
+  flushControl(): void {
+    const { core, transmits } = this.#options;
+    for (let t = core.pollTransmit(); t; t = core.pollTransmit()) {
+      if (transmits.pushDatagram(t)) continue;
+      this.#flushSockets();
+      transmits.pushDatagram(t);
+    }
+    this.#flushSockets();
+    this.#flushTun();
+  }
+
+  /** One batch from each side; true when there may be more. */
+  #round(now: number): boolean {
+    const { sockets } = this.#options;
+    let more = false;
+    for (let i = 0; i < sockets.length; i++) {
+      if (this.#poller.readable(FIRST_SOCKET + i) && this.#drainSocket(sockets[i]!, now)) more = true;
+    }
+    if (this.#poller.readable(TUN) && this.#drainTun(now)) more = true;
+    return more;
+  }
+
+  #drainSocket(socket: UdpSocket, now: number): boolean {
+    const { core, packets } = this.#options;
+    for (let call = 0; call < UDP_BATCH; call++) {
+      const count = socket.receive();
+      for (let i = 0; i < count; i++) {
+        core.path.handleDatagrams(
+          socket.offsetOf(i),
+          socket.lengthOf(i),
+          socket.segmentOf(i),
+          socket.ecnOf(i),
+          socket.fromOf(i),
+          socket.localOf(i),
+          now,
+        );
+        if (packets.packets >= FLUSH_PACKETS) this.#flushTun();
+      }
+      // The receive buffers are overwritten by the next call, and the queue refers to them.
+      this.#flushTun();
+      if (count === 0) return false;
+    }
+    return true;
+  }
+
+  #drainTun(now: number): boolean {
+    const { core, tun, transmits } = this.#options;
+    for (let i = 0; i < TUN_BATCH; i++) {
+      const length = tun.read();
+      if (length <= 0) return false;
+      core.path.handleTunPacket(tun.offset, length, now);
+      if (transmits.byteLength >= FLUSH_BYTES) this.#flushSockets();
+    }
+    return true;
+  }
+
+  #flushTun(): void {
+    const { packets, tun } = this.#options;
+    if (packets.packets === 0) return;
+    let writes = packets.finish();
+    for (let i = 0; i < writes; i++) {
+      if (tun.write(packets.iovOffset(i), packets.iovCount(i))) continue;
+      // The kernel takes no super-packet of this kind: never try again, and lose nothing.
+      packets.setCoalescing(false, false);
+      writes = packets.dissolve(i);
+      tun.write(packets.iovOffset(i), packets.iovCount(i));
+    }
+    packets.clear();
+  }
+
+  #flushSockets(): void {
+    const { transmits, sockets } = this.#options;
+    if (transmits.count === 0) return;
+    for (let i = 0; i < sockets.length; i++) this.#flushSocket(sockets[i]!, FIRST_SOCKET + i);
+    transmits.clear();
+  }
+
+  #flushSocket(socket: UdpSocket, index: number): void {
+    const { transmits, now, counters } = this.#options;
+    let next = socket.send(transmits, 0);
+    if (next >= transmits.count) return;
+    const giveUpAt = now() + MAX_STALL_MS;
+    // Only this socket's room matters now: everything else waits in the kernel.
+    this.#watchOnly(index);
+    while (next < transmits.count && now() < giveUpAt) {
+      this.#poller.wait(MAX_STALL_MS);
+      next = socket.send(transmits, next);
+    }
+    this.#watchAll();
+    if (next < transmits.count) counters.add(this.#stalled, transmits.count - next);
+  }
+
+  #watchOnly(index: number): void {
+    for (let i = 0; i < FIRST_SOCKET + this.#options.sockets.length; i++) {
+      this.#poller.watch(i, i === index ? POLLOUT : 0);
+    }
+  }
+
+  #watchAll(): void {
+    for (let i = 0; i < FIRST_SOCKET + this.#options.sockets.length; i++) this.#poller.watch(i, POLLIN);
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * What the control thread and the data thread say to each other: small typed messages, nothing per packet.
+ *
+ * A blocked data thread sees no message: the sender posts it, counts it in the mailbox and signals the eventfd; the
+ * data thread then yields to its event loop until it has received as many as were counted.
+ */
+import type {
+  ClientCommand,
+  ClientEvent,
+  GatewayCommand,
+  GatewayEvent,
+  TunnelInterface,
+} from "../portal/types.ts";
+import type { RuntimeStatus, TunnelOptions } from "./types.ts";
+
+/** The first message: everything the data thread needs to make its devices. */
+export interface StartMessage {
+  readonly type: "start";
+  readonly tunnel: TunnelOptions;
+  readonly wakeFd: number;
+  readonly counters: SharedArrayBuffer;
+  readonly mailbox: SharedArrayBuffer;
+}
+
+export type ToData =
+  | StartMessage
+  /** What the portal pushed. Socket addresses lose their methods in the crossing: see `revive.ts`. */
+  | { readonly type: "portal"; readonly event: GatewayEvent | ClientEvent }
+  | { readonly type: "status"; readonly id: number }
+  | { readonly type: "stop" };
+
+export type LogLevel = "debug" | "info" | "warning" | "error";
+
+export type FromData =
+  | {
+    readonly type: "started";
+    /** X25519, 32 bytes. */
+    readonly publicKey: Uint8Array;
+    readonly aead: string;
+    readonly ports: readonly number[];
+    readonly offloads: number;
+    readonly counterNames: readonly string[];
+  }
+  | { readonly type: "failed"; readonly reason: string }
+  | { readonly type: "portal"; readonly command: GatewayCommand | ClientCommand }
+  | { readonly type: "interface"; readonly interface: TunnelInterface; readonly networks: readonly string[] }
+  | {
+    readonly type: "log";
+    readonly level: LogLevel;
+    readonly message: string;
+    readonly fields: Readonly<Record<string, unknown>>;
+  }
+  | { readonly type: "status"; readonly id: number; readonly status: RuntimeStatus }
+  | { readonly type: "stopped" };
+
+/** Counts the messages that were posted; shared by both threads. */
+export class Mailbox {
+  readonly #posted: Int32Array;
+  #received = 0;
+
+  constructor(readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(4)) {
+    this.#posted = new Int32Array(buffer);
+  }
+
+  /** Sender: call after posting, before signalling. */
+  notePosted(): void {
+    Atomics.add(this.#posted, 0, 1);
+  }
+
+  /** Receiver: call for each message. */
+  noteReceived(): void {
+    this.#received++;
+  }
+
+  /** Receiver: true while something that was posted has not arrived. */
+  get isWaiting(): boolean {
+    return this.#received < Atomics.load(this.#posted, 0);
+  }
+}

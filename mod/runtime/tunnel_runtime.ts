@@ -1,0 +1,198 @@
+/**
+ * The control thread of a gateway or client: starts the data thread, holds the portal, sets up the host, logs.
+ *
+ *   portal ──events──► data thread ──commands──► portal
+ *                          │ interface ► host set-up      │ log records ► log
+ *
+ * Order of a start: devices first (a missing permission is said at once and nothing else is touched), then the portal.
+ * Order of a stop: the data thread says goodbye to peers, the portal's socket closes, the host set-up is removed.
+ */
+import { getLogger } from "@logtape/logtape";
+import { EventFd } from "../../ffi/poll.ts";
+import { Counters } from "../packet/mod.ts";
+import type { PortalConnection } from "../portal/io/portal_io.ts";
+import type { ClientCommand, ClientEvent, GatewayCommand, GatewayEvent } from "../portal/types.ts";
+import { type FromData, Mailbox, type StartMessage, type ToData } from "./messages.ts";
+import type { Readiness, Runtime, RuntimeOptions, RuntimeStatus, TunnelHost } from "./types.ts";
+
+const STOP_TIMEOUT_MS = 900;
+const log = getLogger(["postern", "runtime"]);
+
+/** What the portal side of a runtime tells it. */
+export interface PortalListener {
+  onEvent(event: GatewayEvent | ClientEvent): void;
+  onJoined(): void;
+  onDown(down: { readonly reason: string; readonly retryIn: number }): void;
+  onFailed(error: Error): void;
+  onWarning(text: string): void;
+}
+
+/** Opens the portal in the role at hand, once the data thread has made our key. */
+export type OpenPortal = (
+  options: RuntimeOptions["portal"] & { readonly publicKey: Uint8Array },
+  listener: PortalListener,
+) => PortalConnection<GatewayCommand | ClientCommand>;
+
+/** Starts the devices and then the portal; rejects with a readable error when the devices can't be made. */
+export async function startTunnel(
+  worker: Worker,
+  openPortal: OpenPortal,
+  options: RuntimeOptions,
+): Promise<Runtime> {
+  const runtime = new TunnelRuntime(worker, openPortal, options);
+  await runtime.start();
+  return runtime;
+}
+
+class TunnelRuntime implements Runtime {
+  readonly done: Promise<string | undefined>;
+  readonly counters: Counters;
+  readonly #worker: Worker;
+  readonly #openPortal: OpenPortal;
+  readonly #options: RuntimeOptions;
+  readonly #host: TunnelHost;
+  readonly #wake = EventFd.create();
+  readonly #mailbox = new Mailbox();
+  readonly #buffer = new SharedArrayBuffer(Counters.CAPACITY * 8);
+  readonly #statusRequests = new Map<number, (status: RuntimeStatus) => void>();
+  #names: readonly string[] = [];
+  #portal: PortalConnection<GatewayCommand | ClientCommand> | undefined;
+  #started = Promise.withResolvers<void>();
+  #ended = Promise.withResolvers<string | undefined>();
+  #stopped = Promise.withResolvers<void>();
+  #stopping: Promise<void> | undefined;
+  #dataIsAlive = true;
+  #isConfigured = false;
+  #portalTrouble = "The portal has not answered yet.";
+  #nextStatusId = 0;
+
+  constructor(worker: Worker, openPortal: OpenPortal, options: RuntimeOptions) {
+    this.#worker = worker;
+    this.#openPortal = openPortal;
+    this.#options = options;
+    this.#host = options.host;
+    this.counters = new Counters(this.#buffer);
+    this.done = this.#ended.promise;
+    worker.onmessage = ({ data }: MessageEvent<FromData>) => this.#handle(data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#fail(`The data thread died: ${event.message}. Report this.`);
+    };
+  }
+
+  start(): Promise<void> {
+    const start: StartMessage = {
+      type: "start",
+      tunnel: this.#options.tunnel,
+      wakeFd: this.#wake.fd,
+      counters: this.#buffer,
+      mailbox: this.#mailbox.buffer,
+    };
+    this.#tell(start);
+    return this.#started.promise;
+  }
+
+  counterNames(): readonly string[] {
+    return this.#names;
+  }
+
+  readiness(): Readiness {
+    if (!this.#dataIsAlive) return { ready: false, reason: "The data thread has ended." };
+    if (!this.#isConfigured) return { ready: false, reason: this.#portalTrouble };
+    if (!this.#portal?.isJoined) return { ready: false, reason: this.#portalTrouble };
+    return { ready: true, reason: "Connected to the portal; the tunnel interface is up." };
+  }
+
+  status(): Promise<RuntimeStatus> {
+    const id = this.#nextStatusId++;
+    const { promise, resolve } = Promise.withResolvers<RuntimeStatus>();
+    this.#statusRequests.set(id, resolve);
+    this.#tell({ type: "status", id });
+    return promise;
+  }
+
+  stop(): Promise<void> {
+    return this.#stopping ??= this.#stop();
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#dataIsAlive) {
+      this.#tell({ type: "stop" });
+      const timeout = setTimeout(() => this.#stopped.resolve(), STOP_TIMEOUT_MS);
+      await this.#stopped.promise;
+      clearTimeout(timeout);
+    }
+    await this.#portal?.close();
+    this.#host.restore();
+    this.#ended.resolve(undefined);
+  }
+
+  #tell(message: ToData): void {
+    this.#worker.postMessage(message);
+    this.#mailbox.notePosted();
+    this.#wake.signal();
+  }
+
+  #handle(message: FromData): void {
+    switch (message.type) {
+      case "started":
+        return this.#handleStarted(message);
+      case "failed":
+        this.#dataIsAlive = false;
+        this.#stopped.resolve();
+        return this.#fail(message.reason);
+      case "portal":
+        return this.#portal?.send(message.command);
+      case "interface":
+        return this.#configure(message);
+      case "log":
+        return log[message.level === "warning" ? "warn" : message.level](message.message, {
+          ...message.fields,
+        });
+      case "status":
+        this.#statusRequests.get(message.id)?.(message.status);
+        this.#statusRequests.delete(message.id);
+        return;
+      case "stopped":
+        this.#dataIsAlive = false;
+        return this.#stopped.resolve();
+    }
+  }
+
+  #handleStarted({ publicKey, aead, ports, offloads, counterNames }: FromData & { type: "started" }): void {
+    this.#names = counterNames;
+    log.info("Packet path is up", { aead, ports: ports.join(","), offloads: `0x${offloads.toString(16)}` });
+    try {
+      this.#portal = this.#openPortal({ ...this.#options.portal, publicKey }, {
+        onEvent: (event) => this.#tell({ type: "portal", event }),
+        onJoined: () => log.info("Connected to portal"),
+        onDown: ({ reason, retryIn }) => {
+          this.#portalTrouble = `The portal is out of reach: ${reason}`;
+          log.warn("Hiccup in portal connection", { reason, backoff: `${Math.round(retryIn)}ms` });
+        },
+        onFailed: (error) => this.#fail(error.message),
+        onWarning: (text) => log.warn(text),
+      });
+      this.#started.resolve();
+    } catch (error) {
+      this.#fail(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #configure({ interface: addresses, networks }: FromData & { type: "interface" }): void {
+    try {
+      this.#host.configure(addresses, networks);
+      this.#isConfigured = true;
+      log.info("Tunnel interface is up", { device: this.#options.tunnel.tunName });
+    } catch (error) {
+      this.#fail(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** A fatal error: ends the runtime tidily and says why. */
+  #fail(reason: string): void {
+    this.#started.reject(new Error(reason));
+    this.#ended.resolve(reason);
+    this.stop();
+  }
+}

@@ -1,0 +1,60 @@
+/** What a command gives the runtime and gets back. */
+import type { NodeStatus } from "../node/mod.ts";
+import type { Counters } from "../packet/mod.ts";
+import type { PortalOptions } from "../portal/io/portal_io.ts";
+import type { TunnelInterface } from "../portal/types.ts";
+
+/** The operating system's side of the tunnel: addresses, routes, rules, forwarding. Implemented by `mod/host/`. */
+export interface TunnelHost {
+  /**
+   * Gives the TUN device its addresses and routes; called after every `init`, so it must be idempotent.
+   * @param networks CIDRs to route into the tunnel besides the peer ranges (a client's resources).
+   */
+  configure(addresses: TunnelInterface, networks: readonly string[]): void;
+  /** Removes everything that was added. Idempotent. */
+  restore(): void;
+}
+
+/** Where the portal is and who we are there; the key and the role are the runtime's to add. */
+export type PortalIdentity = Omit<PortalOptions, "role" | "publicKey">;
+
+export interface TunnelOptions {
+  readonly tunName: string;
+  /** Preferred UDP port; another is taken when it is in use. */
+  readonly port: number;
+  /** Mark for our own packets, so that policy routing keeps them out of the tunnel; undefined = none. */
+  readonly mark: number | undefined;
+  /** Name of the AEAD back end to force; undefined = the fastest that passes its self-test. */
+  readonly crypto?: string | undefined;
+}
+
+export interface RuntimeOptions {
+  readonly portal: PortalIdentity;
+  readonly tunnel: TunnelOptions;
+  readonly host: TunnelHost;
+}
+
+/** Why the runtime is or is not of use right now: what `/readyz` answers. */
+export interface Readiness {
+  readonly ready: boolean;
+  /** One sentence for an operator. */
+  readonly reason: string;
+}
+
+export interface RuntimeStatus extends NodeStatus {
+  readonly aead: string;
+  readonly ports: readonly number[];
+}
+
+/** A running gateway or client. */
+export interface Runtime {
+  /** Resolves when it ended by itself (a fatal error, with its text) or after `stop()` (undefined). */
+  readonly done: Promise<string | undefined>;
+  readonly counters: Counters;
+  /** Registered counter names, in index order (the data thread registers them). */
+  counterNames(): readonly string[];
+  readiness(): Readiness;
+  status(): Promise<RuntimeStatus>;
+  /** Graceful: goodbye to peers, relays freed, host set-up removed; well under a second. */
+  stop(): Promise<void>;
+}
