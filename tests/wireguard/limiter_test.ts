@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { HandshakeLimiter, type HandshakeLimiterOptions } from "../../mod/wireguard/mod.ts";
+import { TokenBuckets } from "../../mod/wireguard/limiter.ts";
+import { makeKeys, seededRandom, SOURCE } from "./fixture.ts";
+import { twinInitiate, twinMac2, twinOpenCookie } from "./twin.ts";
+
+const random = seededRandom(11);
+const keys = makeKeys(random), client = makeKeys(random);
+const { message } = twinInitiate({
+  staticPrivate: client.privateKey,
+  peerPublic: keys.publicKey,
+  psk: new Uint8Array(32),
+  ephemeralPrivate: random(32),
+  timestamp: new Uint8Array(12),
+  index: 9,
+});
+
+const makeLimiter = (options: Partial<HandshakeLimiterOptions> = {}) =>
+  new HandshakeLimiter({ publicKey: keys.publicKey, random, ...options });
+const verdict = (limiter: HandshakeLimiter, bytes: Uint8Array, now: number, source = SOURCE) => {
+  const admission = limiter.admit(bytes, source, now);
+  return admission.admitted ? "admitted" : admission.refusal;
+};
+
+/** The message with mac2 made from the cookie that the limiter gives this source. */
+function proven(limiter: HandshakeLimiter, now: number, source = SOURCE): Uint8Array {
+  const { reply } = limiter.admit(message, source, now);
+  const signed = message.slice();
+  signed.set(twinMac2(message, twinOpenCookie(reply!, keys.publicKey, message)), 132);
+  return signed;
+}
+
+Deno.test("a hundred handshake messages in a second pass, the next one needs a cookie, the next second is free", () => {
+  const limiter = makeLimiter();
+  for (let i = 0; i < 100; i++) assert.equal(verdict(limiter, message, 5000 + i), "admitted");
+  assert.equal(verdict(limiter, message, 5999), "cookie-required");
+  assert.equal(verdict(limiter, message, 6000), "admitted");
+});
+
+Deno.test("a wrong mac1 is refused first, does not count, and earns no reply", () => {
+  const limiter = makeLimiter({ perSecond: 1 });
+  const wrong = message.with(116, message[116]! ^ 1);
+  for (let i = 0; i < 10; i++) {
+    const admission = limiter.admit(wrong, SOURCE, 0);
+    assert.deepEqual(admission, { admitted: false, refusal: "invalid-mac1" });
+  }
+  assert.equal(verdict(limiter, message, 0), "admitted");
+  assert.equal(verdict(limiter, message, 0), "cookie-required");
+  assert.deepEqual(limiter.admit(wrong, SOURCE, 0), { admitted: false, refusal: "invalid-mac1" });
+});
+
+Deno.test("a cookie is bound to its source, port included when the caller gives it", () => {
+  const limiter = makeLimiter({ perSecond: 0 });
+  const signed = proven(limiter, 0);
+  assert.equal(verdict(limiter, signed, 0, Uint8Array.of(192, 0, 2, 7)), "cookie-required");
+  assert.equal(verdict(limiter, signed, 0, Uint8Array.of(...SOURCE, 1, 2)), "cookie-required");
+  assert.equal(verdict(limiter, signed, 0), "admitted");
+});
+
+Deno.test("the cookie secret changes after 120 s", () => {
+  const limiter = makeLimiter({ perSecond: 0 });
+  const signed = proven(limiter, 1000);
+  assert.equal(verdict(limiter, signed, 120_999), "admitted");
+  assert.equal(verdict(limiter, signed, 121_000), "cookie-required");
+  assert.equal(verdict(limiter, signed, 121_001), "cookie-required", "the reply made a new secret");
+  assert.equal(verdict(limiter, proven(limiter, 121_002), 121_003), "admitted");
+});
+
+Deno.test("under load a proven source gets a burst and then its rate", () => {
+  const limiter = makeLimiter({ perSecond: 0 });
+  const signed = proven(limiter, 0);
+  const verdicts = Array.from({ length: 7 }, () => verdict(limiter, signed, 0));
+  assert.deepEqual(verdicts, [...Array<string>(5).fill("admitted"), "source-limited", "source-limited"]);
+  assert.equal(verdict(limiter, signed, 49), "source-limited");
+  assert.equal(verdict(limiter, signed, 50), "admitted");
+  assert.equal(verdict(limiter, signed, 60), "source-limited");
+});
+
+Deno.test("a flood with a victim's address does not use up the victim's rate", () => {
+  const limiter = makeLimiter({ perSecond: 0 });
+  for (let i = 0; i < 1000; i++) assert.equal(verdict(limiter, message, 0), "cookie-required");
+  assert.equal(verdict(limiter, proven(limiter, 0), 0), "admitted");
+});
+
+Deno.test("an unproven sender never gets more bytes back than it sent", () => {
+  const limiter = makeLimiter({ perSecond: 0 });
+  const { reply } = limiter.admit(message, SOURCE, 0);
+  assert.ok(reply!.length === 64 && reply!.length <= 92 && reply!.length <= message.length);
+});
+
+Deno.test("nothing but initiations and responses is admitted", () => {
+  const limiter = makeLimiter();
+  for (const bytes of [new Uint8Array(0), message.subarray(1), message.with(0, 4), message.with(0, 3)]) {
+    assert.equal(verdict(limiter, bytes, 0), "malformed");
+  }
+});
+
+Deno.test("an IPv6 source is its /64, an IPv4 source its address without the port", () => {
+  const buckets = new TokenBuckets(1, 1);
+  const v6 = (last: number) => Uint8Array.from({ length: 16 }, (_, i) => i === 15 ? last : i);
+  assert.ok(buckets.take(v6(1), 0));
+  assert.ok(!buckets.take(v6(2), 0));
+  assert.ok(buckets.take(Uint8Array.of(192, 0, 2, 1, 5, 5), 0));
+  assert.ok(!buckets.take(Uint8Array.of(192, 0, 2, 1, 6, 6), 0));
+  assert.ok(buckets.take(Uint8Array.of(192, 0, 2, 2, 6, 6), 0));
+});
+
+Deno.test("the table of sources is bounded and forgets the one that was silent longest", () => {
+  const buckets = new TokenBuckets(0, 1);
+  const source = (i: number) => Uint8Array.of(10, i >> 16, i >> 8, i);
+  assert.ok(buckets.take(source(0), 0));
+  for (let i = 1; i < TokenBuckets.CAPACITY; i++) buckets.take(source(i), i);
+  assert.ok(!buckets.take(source(0), 5000), "still known, and now the youngest");
+  for (let i = 0; i < 100; i++) buckets.take(source(100_000 + i), 6000);
+  assert.equal(buckets.size, TokenBuckets.CAPACITY);
+  assert.ok(!buckets.take(source(0), 6000));
+  assert.ok(buckets.take(source(1), 6000), "forgotten");
+});
