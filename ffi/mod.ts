@@ -8,4 +8,5 @@ export { EventFd, Poller } from "./poll.ts";
 export { SlabPointers } from "./slab_pointers.ts";
 export * from "./deno_tun/mod.ts";
 export * from "./netlink/mod.ts";
+export * from "./nftables/mod.ts";
 export * from "./udp/mod.ts";

@@ -1,0 +1,1 @@
+export { Masquerade, type MasqueradeOptions } from "./masquerade.ts";
