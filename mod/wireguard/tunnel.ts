@@ -403,11 +403,11 @@ export class Tunnel {
   #initiationDueAt(): number {
     const { rekeyTimeout, keepaliveTimeout, rekeyAfterTime, rejectAfterTime } = this.#timings;
     if (this.#pending !== undefined) return this.#pending.sentAt + rekeyTimeout;
-    const unanswered = this.#unansweredSince + keepaliveTimeout + rekeyTimeout;
-    if (!this.#initiator) return unanswered;
     const session = this.#sessions.current;
+    let due = this.#unansweredSince + keepaliveTimeout + rekeyTimeout;
+    if (session === undefined) due = Math.min(due, this.#persistentDueAt());
+    if (!this.#initiator) return due;
     if (session === undefined || session.sendCounterHigh >= REKEY_AFTER_MESSAGES_HIGH) return 0;
-    let due = unanswered;
     if (session.sentData) due = Math.min(due, session.establishedAt + rekeyAfterTime);
     if (session.receivedData) {
       due = Math.min(due, session.establishedAt + rejectAfterTime - keepaliveTimeout - rekeyTimeout);
@@ -416,20 +416,20 @@ export class Tunnel {
   }
 
   #keepaliveDueAt(): number {
-    const { keepaliveTimeout, persistentKeepalive } = this.#timings;
-    const passive = this.#unrepliedSince + keepaliveTimeout;
-    return persistentKeepalive > 0 ? Math.min(passive, this.#lastSentAt + persistentKeepalive) : passive;
+    const passive = this.#unrepliedSince + this.#timings.keepaliveTimeout;
+    return this.#sessions.current === undefined ? passive : Math.min(passive, this.#persistentDueAt());
+  }
+
+  #persistentDueAt(): number {
+    const { persistentKeepalive } = this.#timings;
+    return persistentKeepalive > 0 ? this.#lastSentAt + persistentKeepalive : Infinity;
   }
 
   #handleKeepaliveDue(now: number): void {
     const session = this.sendSession(now);
     if (session !== undefined) return this.#sendKeepalive(session, now);
-    const persistent = this.#timings.persistentKeepalive;
-    if (persistent > 0 && this.#lastSentAt + persistent <= now) {
-      this.#lastSentAt = now;
-      if (this.#pending === undefined && this.#scheduledAt === Infinity) this.#schedule(now);
-    }
-    this.#unrepliedSince = Infinity;
+    this.#unrepliedSince = Infinity; // nothing to send it on: the next packet, or interval, asks again
+    this.#lastSentAt = now;
   }
 
   #wipe(): void {
