@@ -6,20 +6,20 @@ import { Hono } from "hono";
 import { formatMetrics, type Metric } from "./metrics.ts";
 
 export interface HealthSource {
-  /** What keeps the gateway from serving clients; empty when nothing does. */
-  obstacles(): readonly string[];
-  metrics(): readonly Metric[];
+  /** Whether clients can be served right now, and one sentence on why or why not. */
+  readiness(): { readonly ready: boolean; readonly reason: string };
+  metrics(): Promise<readonly Metric[]>;
 }
 
 export function healthApplication(source: HealthSource, version: string): Hono {
   const application = new Hono();
   application.get("/healthz", (context) => context.body(null, 200));
   application.get("/readyz", (context) => {
-    const obstacles = source.obstacles();
-    return obstacles.length === 0 ? context.text(version) : context.text(`${obstacles.join("\n")}\n`, 503);
+    const { ready, reason } = source.readiness();
+    return ready ? context.text(version) : context.text(`${reason}\n`, 503);
   });
-  application.get("/metrics", (context) =>
-    context.body(formatMetrics(source.metrics()), 200, {
+  application.get("/metrics", async (context) =>
+    context.body(formatMetrics(await source.metrics()), 200, {
       "content-type": "text/plain; version=0.0.4; charset=utf-8",
     }));
   return application;

@@ -4,11 +4,19 @@
  */
 
 export interface SettingFiles {
+  exists(path: string): boolean;
   read(path: string): string;
   write(path: string, text: string): void;
 }
 
 const PROC: SettingFiles = {
+  exists(path) {
+    try {
+      return Deno.statSync(path).isFile;
+    } catch {
+      return false;
+    }
+  },
   read: (path) => Deno.readTextFileSync(path),
   write: (path, text) => Deno.writeTextFileSync(path, text),
 };
@@ -18,9 +26,13 @@ export class Sysctls {
 
   constructor(private readonly files: SettingFiles = PROC) {}
 
+  exists(key: string): boolean {
+    return this.files.exists(pathOf(key));
+  }
+
   /** @param key `net.ipv4.ip_forward`. @throws Error when the setting does not exist or may not be written. */
   set(key: string, value: string): void {
-    const path = `/proc/sys/${key.replaceAll(".", "/")}`;
+    const path = pathOf(key);
     try {
       const before = this.files.read(path).trim();
       if (before === value) return;
@@ -36,7 +48,7 @@ export class Sysctls {
 
   /** Raises a limit to `value`; one that is already higher stays. */
   raise(key: string, value: number): void {
-    const path = `/proc/sys/${key.replaceAll(".", "/")}`;
+    const path = pathOf(key);
     if (Number(this.files.read(path).trim()) >= value) return;
     this.files.write(path, String(value));
   }
@@ -52,4 +64,8 @@ export class Sysctls {
     }
     this.#changed.length = 0;
   }
+}
+
+function pathOf(key: string): string {
+  return `/proc/sys/${key.replaceAll(".", "/")}`;
 }

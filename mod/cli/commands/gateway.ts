@@ -1,0 +1,69 @@
+/** `postern gateway`: serves the clients of a site on behalf of a portal. A drop-in for Firezone's gateway. */
+import { getLogger } from "@logtape/logtape";
+import { firezoneId, IDENTITY_FILES, readResolvConf, systemFacts, TunnelHost } from "../../host/mod.ts";
+import { startGateway } from "../../runtime/mod.ts";
+import { raiseBufferLimits } from "../buffers.ts";
+import type { Command } from "../command.ts";
+import { COMPATIBILITY_OPTIONS, withoutEffect } from "../compatibility.ts";
+import { readFileIfAny } from "../files.ts";
+import { type LogFormat, startLogging } from "../log/mod.ts";
+import { helpText, type OptionTable, parseOptions } from "../options.ts";
+import { requireNetworkAdministration } from "../permissions.ts";
+import { runService } from "../session.ts";
+import { findToken, TOKEN_VARIABLE } from "../token.ts";
+import { healthAddress, portalIdentity, TUNNEL_OPTIONS, tunnelOptions } from "../tunnel_options.ts";
+import { tunnelService } from "../tunnel_service.ts";
+
+const OPTIONS = {
+  ...TUNNEL_OPTIONS,
+  healthCheckAddr: {
+    flag: "health-check-addr",
+    env: "HEALTH_CHECK_ADDR",
+    kind: "text",
+    value: "address",
+    default: "0.0.0.0:8080",
+    help: "Where /healthz, /readyz and /metrics are served; `off` for nowhere.",
+  },
+  masquerade: {
+    flag: "masquerade",
+    env: "POSTERN_MASQUERADE",
+    kind: "switch",
+    help: "Forward and masquerade the clients' packets while running; else the host must be set up for it.",
+  },
+  ...COMPATIBILITY_OPTIONS,
+} as const satisfies OptionTable;
+
+const POSITIONALS = [{ name: "TOKEN", env: TOKEN_VARIABLE, help: "The gateway's token, or a file with it." }];
+
+export const gateway: Command = {
+  name: "gateway",
+  summary: "Serve the clients of a site on behalf of a portal",
+  async run(args, environment) {
+    const { options, positionals, help } = parseOptions(OPTIONS, POSITIONALS, args, environment);
+    if (help) {
+      console.log(
+        helpText("Serve the clients of a site.", "postern gateway [options] [TOKEN]", OPTIONS, POSITIONALS),
+      );
+      return 0;
+    }
+    const address = healthAddress(options.healthCheckAddr);
+    const tunnel = tunnelOptions(options);
+    if (!options.noCheck) requireNetworkAdministration();
+    const token = findToken(positionals[0], environment("CREDENTIALS_DIRECTORY"), {
+      readFile: readFileIfAny,
+    });
+    const system = systemFacts();
+    startLogging(options.logFormat as LogFormat, environment("RUST_LOG"));
+    return await runService("gateway", async () => {
+      const log = getLogger(["postern", "cli"]);
+      const ignored = withoutEffect(options);
+      if (ignored.length > 0) log.warn("Options without effect here", { options: ignored.join(" ") });
+      const id = firezoneId(options.id, IDENTITY_FILES);
+      const portal = portalIdentity(options, token, id, system, readFileIfAny);
+      log.debug("Nameservers of this host", { nameservers: readResolvConf().nameservers.join(" ") });
+      if (!options.noIncreaseBuffers) raiseBufferLimits();
+      const host = new TunnelHost({ tunName: tunnel.tunName, masquerade: options.masquerade });
+      return tunnelService(await startGateway({ portal, tunnel, host }));
+    }, address);
+  },
+};
