@@ -1,0 +1,93 @@
+/**
+ * `deno task lab [--smoke] [--list] [--junit-path file] [scenario …]`: runs scenarios in network namespaces.
+ * Exit status 0 only if every scenario held; 2 when a named one does not exist.
+ */
+// @ts-types="../../mod/cli/parse_args.d.ts"
+import { parseArgs } from "@std/cli/parse-args";
+import { insideSandbox, runInSandbox, sandboxObstacle } from "../../mod/embedded/testbed/mod.ts";
+import { hasCommand } from "../peers.ts";
+import { type CaseResult, writeJunit } from "../junit.ts";
+import type { Scenario } from "./scenario.ts";
+
+const FOLDER = new URL("./scenarios/", import.meta.url);
+
+async function scenarioNames(): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(FOLDER)) {
+    if (name.endsWith(".ts")) names.push(name.slice(0, -3).replaceAll("_", "-"));
+  }
+  return names.sort();
+}
+
+async function load(name: string): Promise<Scenario> {
+  const module = await import(new URL(`${name.replaceAll("-", "_")}.ts`, FOLDER).href);
+  return module.scenario;
+}
+
+async function runScenario(name: string, scenario: Scenario): Promise<CaseResult> {
+  console.log(`\n== ${name}: ${scenario.title}`);
+  const started = performance.now();
+  let failure: string | undefined;
+  try {
+    const missing = scenario.needs?.filter((command) => !hasCommand(command)) ?? [];
+    if (missing.length > 0) throw new Error(`Missing programs: ${missing.join(", ")}. Install them.`);
+    await scenario.run({
+      step: (text) => console.log(`   ${text}`),
+      note: (text) => console.log(`     ${text}`),
+    });
+  } catch (error) {
+    failure = Deno.inspect(error);
+  }
+  const seconds = (performance.now() - started) / 1000;
+  console.log(failure === undefined ? `   held (${seconds.toFixed(1)} s)` : `   FAILED: ${failure}`);
+  return { name: `${name}: ${scenario.title}`, seconds, failure };
+}
+
+async function runAll(names: readonly string[], smokeOnly: boolean): Promise<CaseResult[]> {
+  const results: CaseResult[] = [];
+  for (const name of names) {
+    const scenario = await load(name);
+    if (!smokeOnly || scenario.smoke) results.push(await runScenario(name, scenario));
+  }
+  return results;
+}
+
+async function main(): Promise<number> {
+  const options = parseArgs(Deno.args, {
+    boolean: ["smoke", "list", "help"],
+    string: ["junit-path", "_"],
+    unknown: (argument, key) => {
+      if (key === undefined) return true;
+      console.error(`Unknown option ${argument}. Try --help.`);
+      Deno.exit(2);
+    },
+  });
+  const known = await scenarioNames();
+  if (options.help || options.list) {
+    if (options.help) console.log("Usage: deno task lab [--smoke] [--list] [scenario …]\n\nScenarios:");
+    for (const name of known) console.log(`  ${name.padEnd(20)} ${(await load(name)).title}`);
+    return 0;
+  }
+  const unknown = options._.filter((name) => !known.includes(name));
+  if (unknown.length > 0) {
+    console.error(`There is no scenario ${unknown.join(", ")}. There are: ${known.join(", ")}.`);
+    return 2;
+  }
+  if (!insideSandbox()) {
+    const obstacle = await sandboxObstacle();
+    if (obstacle !== undefined) {
+      console.error(obstacle);
+      return 1;
+    }
+    return await runInSandbox([Deno.execPath(), "run", "-A", Deno.mainModule, ...Deno.args]);
+  }
+  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => Deno.exit(130));
+  const results = await runAll(options._.length > 0 ? options._ : known, options.smoke === true);
+  const failed = results.filter(({ failure }) => failure !== undefined);
+  console.log(`\n${results.length - failed.length} of ${results.length} scenarios held.`);
+  for (const { name } of failed) console.log(`  failed: ${name}`);
+  if (typeof options["junit-path"] === "string") writeJunit(options["junit-path"], "lab", results);
+  return failed.length === 0 && results.length > 0 ? 0 : 1;
+}
+
+Deno.exit(await main());
