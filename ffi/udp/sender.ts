@@ -100,7 +100,7 @@ export class Sender {
   /** Where a train that was cut short by a full socket buffer goes on. */
   #resumeEntry = -1;
   #resumeByte = 0;
-  #resumeOffset = 0;
+  #resumeGeneration = 0;
 
   constructor({ fd, family, slab, counters }: SenderOptions) {
     this.#fd = fd;
@@ -141,12 +141,12 @@ export class Sender {
 
   /**
    * Sends this family's entries of `queue` from entry `start` on; other families' entries are passed over. Returns
-   * `queue.count` when done, else the entry to go on with once the socket is writable: pass it as `start` then, and
-   * don't `clear()` the queue before.
+   * `queue.count` when done, else the entry to go on with once the socket is writable: pass it as `start` then. (After a
+   * `clear()` instead, the rest is forgotten.)
    */
   send(queue: TransmitQueue, start: number): number {
     this.#nextEntry = start;
-    this.#nextByte = start === this.#resumeEntry && queue.offsetOf(start) === this.#resumeOffset
+    this.#nextByte = start === this.#resumeEntry && queue.generation === this.#resumeGeneration
       ? this.#resumeByte
       : 0;
     this.#resumeEntry = -1;
@@ -168,7 +168,7 @@ export class Sender {
           this.#counters.add(this.#reasons.full);
           this.#resumeEntry = entry;
           this.#resumeByte = byte;
-          this.#resumeOffset = queue.offsetOf(entry);
+          this.#resumeGeneration = queue.generation;
           return entry;
         }
         if (next === byte + this.#lengthOf(sent)) {

@@ -129,8 +129,8 @@ export class UdpSocket {
 
   /**
    * Sends the entries of this family from entry `start` of `queue` on. Returns `queue.count` when all are done, else
-   * (socket buffer full) the entry to go on with when the socket is writable: call again with it, and don't `clear()`
-   * the queue before.
+   * (socket buffer full) the entry to go on with when the socket is writable: call again with it, or `clear()` the
+   * queue to give up on the rest.
    */
   send(queue: TransmitQueue, start: number): number {
     return this.#sender.send(queue, start);

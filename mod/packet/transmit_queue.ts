@@ -45,6 +45,7 @@ export class TransmitQueue {
   readonly #ecns: Uint8Array<ArrayBuffer>;
   readonly #datagramPath = new Path();
   #count = 0;
+  #generation = 0;
   #next: number;
   #lastReservation: number;
 
@@ -147,8 +148,14 @@ export class TransmitQueue {
     return this.#next - this.#start;
   }
 
+  /** Changes with every `clear()`: tells a sender that resumes half an entry whether it is still the same one. */
+  get generation(): number {
+    return this.#generation;
+  }
+
   /** Forgets everything; the area is reused from its start. */
   clear(): void {
+    this.#generation++;
     this.#count = 0;
     this.#next = this.#lastReservation = this.#start;
   }
