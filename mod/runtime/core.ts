@@ -1,10 +1,11 @@
 /** Builds what the data thread runs: slab, devices, protocol core. */
 import { Tun } from "../../ffi/deno_tun/mod.ts";
 import { createLibcryptoAead } from "../../ffi/crypto_libcrypto.ts";
+import { createLibcryptoDh } from "../../ffi/crypto_libcrypto_dh.ts";
 import { SlabPointers } from "../../ffi/slab_pointers.ts";
 import { UdpSocket } from "../../ffi/udp/mod.ts";
-import { chooseAead, nobleAead, nodeAead, nodeDh } from "../crypto/mod.ts";
-import type { Aead } from "../crypto/types.ts";
+import { chooseAead, chooseDh, NobleAead, NobleDh, NodeAead, NodeDh } from "../crypto/mod.ts";
+import type { Aead, Dh } from "../crypto/types.ts";
 import { Node, type Timings } from "../node/mod.ts";
 import { Counters, Kernels, PacketQueue, Slab, Splitter, TransmitQueue } from "../packet/mod.ts";
 import type { ClientEvent, GatewayEvent } from "../portal/types.ts";
@@ -52,8 +53,8 @@ export function createCore(
   try {
     openSockets(options, slab, counters, sockets, post);
     const tun = new TunPort(device, slab, counters);
-    const aead = selectAead(slab, tunnel.crypto);
-    const dh = nodeDh();
+    const aead = selectAead(slab, tunnel.crypto, post);
+    const dh = selectDh();
     const privateKey = randomBytes(32);
     const keys = { privateKey, publicKey: dh.publicKey(privateKey) };
     const packets = new PacketQueue(slab, kernels, {
@@ -150,8 +151,25 @@ function openSockets(
   for (const message of problems) post({ type: "log", level: "info", message, fields: {} });
 }
 
-function selectAead(slab: Slab, forced: string | undefined): Aead {
-  return chooseAead([() => createLibcryptoAead(slab), () => nodeAead(slab), () => nobleAead(slab)], forced);
+/** The fastest cipher that passes its self-test, or the one that the operator insists on. */
+function selectAead(slab: Slab, forced: string | undefined, post: (message: FromData) => void): Aead {
+  const { chosen, refused } = chooseAead([
+    { name: "libcrypto", create: () => createLibcryptoAead(slab) },
+    { name: "node", create: () => new NodeAead(slab) },
+    { name: "noble", create: () => new NobleAead(slab) },
+  ], { slab, random: randomBytes, forced });
+  for (const { name, reason } of refused) {
+    post({ type: "log", level: "info", message: "A cipher back end is left out", fields: { name, reason } });
+  }
+  return chosen;
+}
+
+function selectDh(): Dh {
+  return chooseDh([
+    { name: "libcrypto", create: () => createLibcryptoDh() },
+    { name: "node", create: () => new NodeDh() },
+    { name: "noble", create: () => new NobleDh() },
+  ]).chosen;
 }
 
 function randomBytes(length: number): Uint8Array<ArrayBuffer> {

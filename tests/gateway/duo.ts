@@ -1,0 +1,363 @@
+/**
+ * A client and a gateway, whole cores, on one wire with the embedded relay, in virtual time.
+ *
+ *     client 192.0.2.10 ──┐
+ *                         ├── wire (direct traffic may be cut) ── relay 192.0.2.1:3478
+ *     gateway 192.0.2.20 ─┘
+ *
+ * The portal between them is this file: it derives credentials as any portal would and passes candidates on.
+ */
+import { NobleAead, NobleDh } from "../../mod/crypto/mod.ts";
+import { Client } from "../../mod/embedded/client/client.ts";
+import { relayCredentials } from "../../mod/embedded/relay/mod.ts";
+import { Gateway, type GatewayOutput } from "../../mod/gateway/mod.ts";
+import { CLIENT_ACTIVE, CLIENT_IDLE, GATEWAY_ACTIVE, GATEWAY_IDLE } from "../../mod/ice/mod.ts";
+import { Node } from "../../mod/node/mod.ts";
+import {
+  ADDRESS_RECORD_SIZE,
+  Counters,
+  Kernels,
+  PacketQueue,
+  parseIp,
+  Path,
+  Slab,
+  SocketAddress,
+  Splitter,
+  TransmitQueue,
+  writeAddressRecord,
+} from "../../mod/packet/mod.ts";
+import { Policy } from "../../mod/policy/mod.ts";
+import type { CidrResource, ClientResource, Filter, GatewayCommand, Relay } from "../../mod/portal/types.ts";
+import { RELAY_V4, RelayHarness, seededRandom, STAMP_SECRET, UNIX_NOW } from "../embedded/relay_harness.ts";
+
+export const CLIENT_ID = "11111111-1111-4111-8111-111111111111";
+export const GATEWAY_ID = "22222222-2222-4222-8222-222222222222";
+export const RELAY_ID = "33333333-3333-4333-8333-333333333333";
+export const RESOURCE_ID = "44444444-4444-4444-8444-444444444444";
+export const CLIENT_TUNNEL = { ipv4: parseIp("100.64.0.5")!, ipv6: parseIp("fd00:2021:1111::5")! };
+export const GATEWAY_TUNNEL = { ipv4: parseIp("100.64.0.1")!, ipv6: parseIp("fd00:2021:1111::1")! };
+export const CLIENT_SOCKET = SocketAddress.of("192.0.2.10", 52625)!;
+export const GATEWAY_SOCKET = SocketAddress.of("192.0.2.20", 52625)!;
+const RELAY_SOCKET = SocketAddress.of(RELAY_V4, 3478)!;
+const VNET_HEADER = 10;
+
+interface Datagram {
+  readonly src: SocketAddress;
+  readonly dst: SocketAddress;
+  readonly payload: Uint8Array;
+  readonly ecn: number;
+}
+
+/** The parts that both ends have, and the ways in and out of their slab. */
+class End {
+  readonly slab = new Slab(2 << 20);
+  readonly counters = new Counters(new ArrayBuffer(Counters.CAPACITY * 8));
+  readonly packets: PacketQueue;
+  readonly transmits: TransmitQueue;
+  readonly splitter: Splitter;
+  readonly node: Node;
+  readonly publicKey: Uint8Array;
+  readonly #input = this.slab.reserve(65536 + VNET_HEADER + 64);
+  readonly #from = this.slab.reserve(ADDRESS_RECORD_SIZE);
+  readonly #local = this.slab.reserve(ADDRESS_RECORD_SIZE);
+
+  constructor(readonly socket: SocketAddress, role: "gateway" | "client", seed: number, clock: () => number) {
+    const kernels = new Kernels(this.slab);
+    this.packets = new PacketQueue(this.slab, kernels, { capacity: 2048, tcp: false, udp: false });
+    this.transmits = new TransmitQueue(this.slab, { areaLength: 131072, capacity: 1024 });
+    this.splitter = new Splitter(this.slab, kernels);
+    const random = seededRandom(seed), dh = new NobleDh();
+    const privateKey = random(32);
+    this.publicKey = dh.publicKey(privateKey);
+    this.node = new Node({
+      role,
+      keys: { privateKey, publicKey: this.publicKey },
+      slab: this.slab,
+      aead: new NobleAead(this.slab),
+      dh,
+      random,
+      unixNow: () => UNIX_NOW * 1000 + clock(),
+      counters: this.counters,
+      timings: role === "gateway"
+        ? { active: GATEWAY_ACTIVE, idle: GATEWAY_IDLE }
+        : { active: CLIENT_ACTIVE, idle: CLIENT_IDLE },
+    });
+  }
+
+  /** Puts a datagram into the slab and says where its pieces are. */
+  place(datagram: Datagram): [offset: number, length: number, from: number, local: number] {
+    this.slab.bytes.set(datagram.payload, this.#input);
+    writeAddressRecord(this.slab, this.#from, datagram.src);
+    writeAddressRecord(this.slab, this.#local, datagram.dst);
+    return [this.#input, datagram.payload.length, this.#from, this.#local];
+  }
+
+  /** Puts a packet (or, with its own header, a super-packet) where a TUN read would. */
+  placePacket(
+    packet: Uint8Array,
+    vnet: Uint8Array = new Uint8Array(VNET_HEADER),
+  ): [offset: number, length: number] {
+    this.slab.bytes.set(vnet, this.#input);
+    this.slab.bytes.set(packet, this.#input + VNET_HEADER);
+    return [this.#input, packet.length + VNET_HEADER];
+  }
+
+  takePackets(): Uint8Array[] {
+    const taken: Uint8Array[] = [];
+    const writes = this.packets.finish();
+    for (let i = 0; i < writes; i++) {
+      const at = this.packets.iovOffset(i);
+      const base = this.slab.view.getUint32(at, true), length = this.slab.view.getUint32(at + 8, true);
+      taken.push(this.slab.bytes.slice(base + VNET_HEADER, base + length));
+    }
+    this.packets.clear();
+    return taken;
+  }
+
+  takeDatagrams(): Datagram[] {
+    const taken: Datagram[] = [];
+    for (let i = 0; i < this.transmits.count; i++) {
+      const path = new Path();
+      path.words.set(
+        this.transmits.words.subarray(this.transmits.wordsOffset(i), this.transmits.wordsOffset(i) + 10),
+      );
+      const end = this.transmits.offsetOf(i) + this.transmits.lengthOf(i);
+      for (let at = this.transmits.offsetOf(i); at < end; at += this.transmits.segmentOf(i)) {
+        const payload = this.slab.bytes.slice(at, Math.min(end, at + this.transmits.segmentOf(i)));
+        taken.push({ src: this.socket, dst: path.destination!, payload, ecn: this.transmits.ecnOf(i) });
+      }
+    }
+    this.transmits.clear();
+    return taken;
+  }
+}
+
+export interface DuoOptions {
+  readonly direct?: boolean;
+  readonly filters?: readonly Filter[];
+  readonly seed?: number;
+}
+
+export class Duo {
+  now = 1000;
+  /** False: datagrams between client and gateway are lost, so that only the relay works. */
+  direct: boolean;
+  /** True: everything to and from the relay is lost. */
+  relayIsDown = false;
+  /** True: the wire marks every datagram as having met congestion. */
+  congested = false;
+  readonly relay = new RelayHarness({ families: [4] });
+  readonly clientEnd: End;
+  readonly gatewayEnd: End;
+  readonly client: Client;
+  readonly policy: Policy;
+  readonly gateway: Gateway;
+  /** What came out of each side's TUN since the last look. */
+  readonly atGateway: Uint8Array[] = [];
+  readonly atClient: Uint8Array[] = [];
+  readonly outputs: GatewayOutput[] = [];
+  /** Everything that crossed the wire, for a look at sizes and ECN. */
+  readonly wire: Datagram[] = [];
+  readonly #filters: readonly Filter[];
+  readonly #inFlight: Datagram[] = [];
+
+  constructor({ direct = true, filters = [], seed = 1 }: DuoOptions = {}) {
+    this.direct = direct;
+    this.#filters = filters;
+    this.clientEnd = new End(CLIENT_SOCKET, "client", seed, () => this.now);
+    this.gatewayEnd = new End(GATEWAY_SOCKET, "gateway", seed + 1000, () => this.now);
+    this.client = new Client(this.clientEnd);
+    this.policy = new Policy({
+      slab: this.gatewayEnd.slab,
+      counters: this.gatewayEnd.counters,
+      unixNow: () => UNIX_NOW * 1000 + this.now,
+      seed: 7,
+    });
+    this.gateway = new Gateway({ ...this.gatewayEnd, policy: this.policy });
+    this.initialise();
+  }
+
+  /** What the portal sends after a join, to both. */
+  initialise(): void {
+    this.gateway.handlePortal({
+      type: "init",
+      init: {
+        interface: GATEWAY_TUNNEL,
+        relays: [this.relayFor(this.gatewayEnd)],
+        accountSlug: undefined,
+        authorizations: undefined,
+      },
+    }, this.now);
+    this.client.handlePortal({
+      type: "init",
+      init: {
+        interface: { ...CLIENT_TUNNEL, upstreamDns: [], searchDomain: undefined },
+        relays: [this.relayFor(this.clientEnd)],
+        resources: [this.#clientResource()],
+      },
+    }, this.now);
+  }
+
+  relayFor(end: End): Relay {
+    const expiresAt = UNIX_NOW + 86400;
+    const credentials = relayCredentials({
+      publicKey: end.publicKey.toBase64(),
+      stampSecret: STAMP_SECRET,
+      expiresAt,
+    });
+    return { id: RELAY_ID, v4: RELAY_SOCKET, ...credentials, expiresAt };
+  }
+
+  fromClient(packet: Uint8Array, vnet?: Uint8Array): void {
+    this.client.path.handleTunPacket(...this.clientEnd.placePacket(packet, vnet), this.now);
+    this.settle();
+  }
+
+  fromGateway(packet: Uint8Array, vnet?: Uint8Array): void {
+    this.gateway.path.handleTunPacket(...this.gatewayEnd.placePacket(packet, vnet), this.now);
+    this.settle();
+  }
+
+  /** Lets time pass, timer by timer. */
+  advance(ms: number): void {
+    const end = this.now + ms;
+    this.settle();
+    for (let guard = 0; guard < 100_000; guard++) {
+      const due = Math.min(this.client.pollTimeout() ?? Infinity, this.gateway.pollTimeout() ?? Infinity);
+      if (due > end) break;
+      this.now = Math.max(this.now, due);
+      this.client.handleTimeout(this.now);
+      this.gateway.handleTimeout(this.now);
+      this.settle();
+    }
+    this.now = end;
+  }
+
+  /** Carries everything that is on the wire or between the portal and the two, until nothing moves. */
+  settle(): void {
+    for (let guard = 0; guard < 10_000; guard++) {
+      this.#collect();
+      const datagram = this.#inFlight.shift();
+      if (datagram) this.#deliver(datagram);
+      else if (!this.#runPortal()) return;
+    }
+    throw new Error("The wire never falls silent.");
+  }
+
+  #collect(): void {
+    for (const [core, end] of [[this.client, this.clientEnd], [this.gateway, this.gatewayEnd]] as const) {
+      for (let t = core.pollTransmit(); t; t = core.pollTransmit()) end.transmits.pushDatagram(t);
+      this.#inFlight.push(...end.takeDatagrams());
+    }
+    this.atGateway.push(...this.gatewayEnd.takePackets());
+    this.atClient.push(...this.clientEnd.takePackets());
+  }
+
+  #deliver(datagram: Datagram): void {
+    this.wire.push(datagram);
+    const { src, dst, payload } = datagram;
+    const ecn = this.congested ? 3 : datagram.ecn;
+    if (dst.ip === RELAY_V4) {
+      if (this.relayIsDown) return;
+      const sent = dst.port === 3478
+        ? this.relay.fromClient(src, [payload], this.now, ecn)
+        : this.relay.fromPeer(src, dst.port, [payload], this.now, ecn);
+      for (const s of sent) {
+        const from = SocketAddress.of(RELAY_V4, s.port)!;
+        this.#inFlight.push({ src: from, dst: s.dst, payload: s.payload, ecn: s.ecn });
+      }
+    } else if (src.ip !== RELAY_V4 && !this.direct) {
+      return;
+    } else if (dst.equals(CLIENT_SOCKET)) {
+      const [offset, length, from, local] = this.clientEnd.place(datagram);
+      this.client.path.handleDatagrams(offset, length, length, ecn, from, local, this.now);
+    } else if (dst.equals(GATEWAY_SOCKET)) {
+      const [offset, length, from, local] = this.gatewayEnd.place(datagram);
+      this.gateway.path.handleDatagrams(offset, length, length, ecn, from, local, this.now);
+    }
+  }
+
+  /** Passes on one thing that somebody told the portal; false when nobody has anything to say. */
+  #runPortal(): boolean {
+    const fromClient = this.client.pollOutput();
+    if (fromClient?.type === "portal") {
+      const { command } = fromClient;
+      if (command.type === "request") this.authorize();
+      else if (command.type === "candidates") {
+        const { candidates } = command;
+        this.gateway.handlePortal({ type: "ice_candidates", clientId: CLIENT_ID, candidates }, this.now);
+      }
+    }
+    if (fromClient) return true;
+    const output = this.gateway.pollOutput();
+    if (!output) return false;
+    if (output.type === "portal") this.#handleGateway(output.command);
+    else this.outputs.push(output);
+    return true;
+  }
+
+  #handleGateway(command: GatewayCommand): void {
+    if (command.type === "authorized") {
+      this.client.handlePortal({
+        type: "flow_created",
+        flow: {
+          resourceId: RESOURCE_ID,
+          gatewayId: GATEWAY_ID,
+          siteId: RELAY_ID,
+          gatewayPublicKey: this.gatewayEnd.publicKey,
+          gatewayIpv4: GATEWAY_TUNNEL.ipv4,
+          gatewayIpv6: GATEWAY_TUNNEL.ipv6,
+          presharedKey: new Uint8Array(32).fill(9),
+          clientIce: { ufrag: "clnt", password: "client-password-000000" },
+          gatewayIce: { ufrag: "gtwy", password: "gateway-password-00000" },
+        },
+      }, this.now);
+    } else if (command.type === "candidates") {
+      const { candidates } = command;
+      this.client.handlePortal({ type: "ice_candidates", gatewayId: GATEWAY_ID, candidates }, this.now);
+    }
+  }
+
+  /** The portal's authorisation of the client for the resource. */
+  authorize(expiresAt: number | null = null): void {
+    this.gateway.handlePortal({
+      type: "authorize",
+      authorization: {
+        ref: "ref",
+        resource: this.resource(),
+        client: {
+          id: CLIENT_ID,
+          publicKey: this.clientEnd.publicKey,
+          presharedKey: new Uint8Array(32).fill(9),
+          ...CLIENT_TUNNEL,
+        },
+        clientIce: { ufrag: "clnt", password: "client-password-000000" },
+        gatewayIce: { ufrag: "gtwy", password: "gateway-password-00000" },
+        expiresAt,
+      },
+    }, this.now);
+  }
+
+  resource(): CidrResource {
+    return {
+      type: "cidr",
+      id: RESOURCE_ID,
+      name: "LAN",
+      address: { ip: parseIp("10.0.0.0")!, prefix: 8, text: "10.0.0.0/8" },
+      filters: this.#filters,
+    };
+  }
+
+  #clientResource(): ClientResource {
+    return {
+      type: "cidr",
+      id: RESOURCE_ID,
+      name: "LAN",
+      cidr: this.resource().address,
+      addressDescription: undefined,
+      sites: [],
+      filters: [],
+      ipStack: "dual",
+    };
+  }
+}
