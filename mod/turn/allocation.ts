@@ -24,6 +24,7 @@ import {
   transactionKey,
   TRANSPORT_UDP,
 } from "../stun/mod.ts";
+import { Addresses } from "./addresses.ts";
 import { Authentication } from "./authentication.ts";
 import { Channels } from "./channels.ts";
 import type { AllocationEvent, FreedReason } from "./events.ts";
@@ -60,7 +61,7 @@ export class Allocation {
   /** The relay's sockets, for comparing with address records: words 0-4 of each path. */
   readonly sockets: readonly Path[];
 
-  readonly #addresses: readonly SocketAddress[];
+  readonly #relay: readonly SocketAddress[];
   readonly #software: string;
   readonly #random: RandomBytes;
   readonly #authentication: Authentication;
@@ -69,10 +70,7 @@ export class Allocation {
   readonly #pending = new Map<string, PendingRequest>();
   readonly #waiting = new Map<string, SocketAddress>();
   readonly #transmits: Transmit[] = [];
-  readonly #events: AllocationEvent[] = [];
-  readonly #hosts = new Map<IpFamily, SocketAddress>();
-  readonly #reflexive = new Map<IpFamily, SocketAddress>();
-  readonly #relayed = new Map<IpFamily, SocketAddress>();
+  readonly #known = new Addresses();
   #activeSocket: SocketAddress | undefined;
   #isAllocated = false;
   #refreshAt = Infinity;
@@ -87,13 +85,13 @@ export class Allocation {
   constructor(options: AllocationOptions) {
     this.relayId = options.relayId;
     const { v4, v6 } = options.addresses;
-    this.#addresses = [v4, v6].filter((address) => address !== undefined);
-    this.sockets = this.#addresses.map((address) => Path.of(address));
+    this.#relay = [v4, v6].filter((address) => address !== undefined);
+    this.sockets = this.#relay.map((address) => Path.of(address));
     this.#software = options.software;
     this.#random = options.random;
     this.#authentication = new Authentication(options);
     const texts = [options.username, options.realm, options.software];
-    if (this.#addresses.length === 0 || texts.some((text) => text.length > MAX_TEXT)) {
+    if (this.#relay.length === 0 || texts.some((text) => text.length > MAX_TEXT)) {
       this.#failure = "unusable description";
       return;
     }
@@ -104,7 +102,7 @@ export class Allocation {
 
   /** True when `from` is one of the relay's sockets. */
   matches(from: SocketAddress): boolean {
-    return this.#addresses.some((address) => address.equals(from));
+    return this.#relay.some((address) => address.equals(from));
   }
 
   /** The relay's socket that all our traffic to it goes to; undefined before the first answer and after silence. */
@@ -113,7 +111,7 @@ export class Allocation {
   }
 
   relayedAddress(family: IpFamily): SocketAddress | undefined {
-    return this.#relayed.get(family);
+    return this.#known.relayed(family);
   }
 
   /** Smoothed round-trip time in ms; undefined before the first answer. */
@@ -124,7 +122,7 @@ export class Allocation {
   /** Why nothing more will come of it; settled once transmits and events are drained. Undefined = it lives. */
   get freed(): FreedReason | undefined {
     if (this.#failure) return this.#failure;
-    if (this.#pending.size > 0 || this.#transmits.length > 0 || this.#events.length > 0) return undefined;
+    if (this.#pending.size > 0 || this.#transmits.length > 0 || this.#known.hasEvents) return undefined;
     if (this.#isReleased) return "released";
     if (!this.#activeSocket) return "no response received";
     return this.#authentication.isRejected ? "authentication error" : undefined;
@@ -136,7 +134,7 @@ export class Allocation {
   bind(peer: SocketAddress, now: number): void {
     if (this.#failure || this.#isReleased || this.#isSuspended || this.#waiting.has(peer.key)) return;
     if (!this.#isAllocated) return this.#wait(peer);
-    if (this.#channels.usable(peer, now) || !this.#relayed.has(peer.family)) return;
+    if (this.#channels.usable(peer, now) || !this.#known.relayed(peer.family)) return;
     const channel = this.#channels.take(peer, now);
     if (channel) this.#sendBind(channel.number, peer, now);
   }
@@ -258,7 +256,7 @@ export class Allocation {
   }
 
   pollEvent(): AllocationEvent | undefined {
-    return this.#events.shift();
+    return this.#known.pollEvent();
   }
 
   // Answers -------------------------------------------------------------------------------------------------------
@@ -283,25 +281,10 @@ export class Allocation {
   }
 
   #handleBinding(answer: StunMessage, socket: SocketAddress, local: SocketAddress, now: number): void {
-    const { family } = socket;
-    const address = answer.xorMappedAddress;
-    if (local.family === family && !this.#hosts.get(family)?.equals(local)) {
-      this.#hosts.set(family, local);
-      this.#events.push({ type: "host", address: local });
-    }
-    let moved = false;
-    if (address?.family === family && local.family === family && address.port !== 0) {
-      const known = this.#reflexive.get(family);
-      if (!known?.equals(address)) {
-        moved = known !== undefined;
-        this.#reflexive.set(family, address);
-        this.#events.push({ type: "server-reflexive", address, base: local });
-      }
-    }
+    const moved = this.#known.noteBinding(socket.family, local, answer.xorMappedAddress);
     if (!this.#activeSocket) {
       this.#activeSocket = socket;
-      if (this.#isAllocated) this.#sendRefresh(now);
-      else this.#sendAllocate(now);
+      this.#sendAllocate(now);
     } else if (
       moved && this.#isAllocated && this.#activeSocket.equals(socket) && !this.#isPending(Method.REFRESH)
     ) {
@@ -315,15 +298,7 @@ export class Allocation {
     if (!answer.lifetime || granted.length === 0) return;
     this.#pause = FIRST_PAUSE_MS;
     this.#mismatches = 0;
-    for (const family of [4, 6] as const) {
-      const address = granted.find((candidate) => candidate.family === family);
-      const known = this.#relayed.get(family);
-      if (address && !known?.equals(address)) {
-        this.#relayed.set(family, address);
-        this.#events.push({ type: "relayed", address });
-        if (known) this.#events.push({ type: "invalidated", addresses: [known] });
-      }
-    }
+    this.#known.noteRelayed(granted);
     this.#isAllocated = true;
     this.#keepaliveAt = now + KEEPALIVE_MS;
     this.#noteLifetime(answer.lifetime, now);
@@ -339,12 +314,11 @@ export class Allocation {
 
   #handleError(answer: StunMessage, code: number, pending: PendingRequest, now: number): void {
     const { request } = pending;
+    if (request.method === Method.BINDING) return; // nobody has signed it
     switch (code) {
       case 400:
         // A plain relay wants to be asked for its challenge without a credential (`authentication.ts`).
-        if (this.#authentication.asksForChallenge && !pending.isBare && request.method !== Method.BINDING) {
-          return this.#send(request, now);
-        }
+        if (this.#authentication.asksForChallenge && !pending.isBare) return this.#send(request, now);
         break;
       case 401:
         if (pending.nonce === undefined) return this.#answerChallenge(answer, pending, now);
@@ -397,7 +371,7 @@ export class Allocation {
   #start(now: number): void {
     this.#resumeAt = Infinity;
     this.#activeSocket = undefined;
-    for (const address of this.#addresses) this.#sendBinding(address, now);
+    for (const address of this.#relay) this.#sendBinding(address, now);
   }
 
   #sendBinding(dst: SocketAddress, now: number): void {
@@ -492,10 +466,7 @@ export class Allocation {
 
   /** Forgets the allocation and all that hung on it. */
   #invalidate(): void {
-    if (this.#relayed.size > 0) {
-      this.#events.push({ type: "invalidated", addresses: [...this.#relayed.values()] });
-    }
-    this.#relayed.clear();
+    this.#known.forgetRelayed();
     this.#isAllocated = false;
     this.#refreshAt = this.#expiresAt = this.#keepaliveAt = Infinity;
     this.#channels.clear();
