@@ -8,6 +8,7 @@
  * The portal between them is this file: it derives credentials as any portal would and passes candidates on.
  */
 import { NobleAead, NobleDh } from "../../mod/crypto/mod.ts";
+import type { Aead } from "../../mod/crypto/types.ts";
 import { Client } from "../../mod/embedded/client/client.ts";
 import { relayCredentials } from "../../mod/embedded/relay/mod.ts";
 import { Gateway, type GatewayOutput } from "../../mod/gateway/mod.ts";
@@ -61,7 +62,13 @@ class End {
   readonly #from = this.slab.reserve(ADDRESS_RECORD_SIZE);
   readonly #local = this.slab.reserve(ADDRESS_RECORD_SIZE);
 
-  constructor(readonly socket: SocketAddress, role: "gateway" | "client", seed: number, clock: () => number) {
+  constructor(
+    readonly socket: SocketAddress,
+    role: "gateway" | "client",
+    seed: number,
+    clock: () => number,
+    aeadOf: (slab: Slab) => Aead,
+  ) {
     const kernels = new Kernels(this.slab);
     this.packets = new PacketQueue(this.slab, kernels, { capacity: 2048, tcp: false, udp: false });
     this.transmits = new TransmitQueue(this.slab, { areaLength: 131072, capacity: 1024 });
@@ -73,7 +80,7 @@ class End {
       role,
       keys: { privateKey, publicKey: this.publicKey },
       slab: this.slab,
-      aead: new NobleAead(this.slab),
+      aead: aeadOf(this.slab),
       dh,
       random,
       unixNow: () => UNIX_NOW * 1000 + clock(),
@@ -136,6 +143,8 @@ export interface DuoOptions {
   readonly direct?: boolean;
   readonly filters?: readonly Filter[];
   readonly seed?: number;
+  /** The cipher of both ends; noble by default. */
+  readonly aead?: (slab: Slab) => Aead;
 }
 
 export class Duo {
@@ -161,11 +170,12 @@ export class Duo {
   readonly #filters: readonly Filter[];
   readonly #inFlight: Datagram[] = [];
 
-  constructor({ direct = true, filters = [], seed = 1 }: DuoOptions = {}) {
+  constructor(options: DuoOptions = {}) {
+    const { direct = true, filters = [], seed = 1, aead = (slab: Slab) => new NobleAead(slab) } = options;
     this.direct = direct;
     this.#filters = filters;
-    this.clientEnd = new End(CLIENT_SOCKET, "client", seed, () => this.now);
-    this.gatewayEnd = new End(GATEWAY_SOCKET, "gateway", seed + 1000, () => this.now);
+    this.clientEnd = new End(CLIENT_SOCKET, "client", seed, () => this.now, aead);
+    this.gatewayEnd = new End(GATEWAY_SOCKET, "gateway", seed + 1000, () => this.now, aead);
     this.client = new Client(this.clientEnd);
     this.policy = new Policy({
       slab: this.gatewayEnd.slab,
