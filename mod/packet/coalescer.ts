@@ -12,7 +12,7 @@
  * A packet of a 5-tuple with an open run that can't extend it closes it, so nothing overtakes inside a flow.
  * Checksums are verified when a second packet comes: a lone packet is written as it arrived and never costs that.
  */
-import { pseudoHeaderSum, sumBytes } from "./checksum.ts";
+import { fold, pseudoHeaderSum, sumBytes } from "./checksum.ts";
 import { IpHeader, KIND_TCP, KIND_UDP, PARSE_OK, PROTOCOL_TCP, PROTOCOL_UDP } from "./ip_header.ts";
 import type { Kernels } from "./kernels/kernels.ts";
 import type { Slab } from "./slab.ts";
@@ -53,6 +53,9 @@ export class Coalescer {
   readonly #totals = new Uint32Array(OPEN_RUNS);
   readonly #sequences = new Uint32Array(OPEN_RUNS);
   readonly #idSteps = new Int8Array(OPEN_RUNS);
+  /** Of the IPv4 header without total length, identification and checksum; of the pseudo header without length. */
+  readonly #ipSums = new Uint16Array(OPEN_RUNS);
+  readonly #pseudoSums = new Uint16Array(OPEN_RUNS);
   #victim = 0;
 
   constructor(slab: Slab, kernels: Kernels, { tcp, udp }: CoalescerOptions) {
@@ -77,12 +80,10 @@ export class Coalescer {
       return freshWrite;
     }
     if (slot >= 0) {
-      if (this.#extends(slot, header, offset)) {
-        if (!this.#isVerified(header, offset)) {
-          this.#close(slot);
-          return freshWrite;
-        }
-        if (this.#counts[slot]! > 1 || this.#isHeadVerified(slot)) return this.#extend(slot, header, offset);
+      if (this.#extends(slot, header, offset) && (this.#counts[slot]! > 1 || this.#isHeadVerified(slot))) {
+        if (this.#isVerified(slot, header, offset)) return this.#extend(slot, header, offset);
+        this.#close(slot);
+        return freshWrite;
       }
       this.#close(slot);
     }
@@ -164,29 +165,31 @@ export class Coalescer {
     return distance === 1 || (distance === 0 && (this.#slab.bytes[head + 6]! & 0x40) !== 0);
   }
 
-  #isVerified(header: IpHeader, offset: number): boolean {
-    return this.#hasRightChecksums(offset, header.headerLength, header.protocol, header.totalLength);
-  }
-
+  /** Verifies the head in full and keeps the sums of what its followers have in common with it. */
   #isHeadVerified(slot: number): boolean {
-    return this.#hasRightChecksums(
-      this.#heads[slot]!,
-      this.#ipHeaders[slot]!,
-      this.#protocols[slot]!,
-      this.#totals[slot]!,
-    );
+    const { bytes, view } = this.#slab;
+    const head = this.#heads[slot]!, ip = this.#ipHeaders[slot]!, total = this.#totals[slot]!;
+    if (ip === 20) {
+      if (sumBytes(bytes, head, 20) !== 0xffff) return false;
+      // One's-complement subtraction: adding the complement.
+      const own = view.getUint16(head + 2) + view.getUint16(head + 4) + view.getUint16(head + 10);
+      this.#ipSums[slot] = fold(0xffff + (~fold(own) & 0xffff));
+    }
+    const l4Length = total - ip;
+    const pseudo = pseudoHeaderSum(bytes, head, this.#protocols[slot]!, 0);
+    this.#pseudoSums[slot] = pseudo;
+    return this.#kernels.checksum(head + ip, l4Length, pseudo + l4Length) === 0xffff;
   }
 
-  #hasRightChecksums(offset: number, ipHeader: number, protocol: number, length: number): boolean {
-    const bytes = this.#slab.bytes;
-    if (ipHeader === 20 && sumBytes(bytes, offset, 20) !== 0xffff) return false;
-    const l4Length = length - ipHeader;
-    return this.#kernels.checksum(
-      offset + ipHeader,
-      l4Length,
-      pseudoHeaderSum(bytes, offset, protocol, l4Length),
-    ) ===
-      0xffff;
+  /** Verifies a packet whose headers were compared with those of the verified head. */
+  #isVerified(slot: number, header: IpHeader, offset: number): boolean {
+    const { l4Length, l4Offset, totalLength } = header;
+    if (header.version === 4) {
+      const view = this.#slab.view;
+      const own = totalLength + view.getUint16(offset + 4) + view.getUint16(offset + 10);
+      if (fold(this.#ipSums[slot]! + own) !== 0xffff) return false;
+    }
+    return this.#kernels.checksum(l4Offset, l4Length, this.#pseudoSums[slot]! + l4Length) === 0xffff;
   }
 
   #open(header: IpHeader, offset: number, write: number): void {
