@@ -63,6 +63,7 @@ export class Nat implements Member {
   /** By inside address and what the mapping depends on. */
   readonly #mappings = new Map<string, Mapping>();
   readonly #byPort = new Map<number, Mapping>();
+  readonly #forwarded = new Map<number, SocketAddress>();
   /** IPv6: the same book-keeping without translation. */
   readonly #flows6 = new Map<string, Mapping>();
 
@@ -86,7 +87,15 @@ export class Nat implements Member {
     if (address4 !== undefined) outside.join(address4, this);
   }
 
-  /** Forgets everything, as after a power cut. */
+  /**
+   * Port forwarding: `outsidePort` always leads to `inside` (`ip:port`), whoever sends; what `inside` sends to that
+   * remote end leaves from `outsidePort` from then on.
+   */
+  forward(outsidePort: number, inside: string): void {
+    this.#forwarded.set(outsidePort, SocketAddress.parse(inside)!);
+  }
+
+  /** Forgets everything but what is configured, as after a power cut. */
   reboot(): void {
     this.#mappings.clear();
     this.#byPort.clear();
@@ -95,6 +104,13 @@ export class Nat implements Member {
 
   /** From outside. */
   receive(datagram: Datagram): void {
+    const inside = datagram.destination.family === 4 && this.#forwarded.get(datagram.destination.port);
+    if (inside) {
+      const flow = { inside, outsidePort: datagram.destination.port, expiresAt: 0, contacted: new Map() };
+      this.#mappings.set(this.#mappingKey(inside, datagram.source), flow);
+      this.#touch(flow, datagram.source);
+      return this.inside.route({ ...datagram, destination: inside });
+    }
     const mapping = this.#inboundMapping(datagram);
     if (!mapping) return this.trace.drop("no mapping", this.name, datagram);
     const allowedUntil = mapping.contacted.get(this.#remoteKey(datagram.source, this.options.filtering));
@@ -132,9 +148,8 @@ export class Nat implements Member {
   }
 
   #outboundMapping(inside: SocketAddress, remote: SocketAddress): Mapping {
-    const { mapping: dependence } = this.options;
     const isV4 = inside.family === 4;
-    const key = isV4 ? `${inside.key} ${this.#remoteKey(remote, dependence)}` : inside.key;
+    const key = isV4 ? this.#mappingKey(inside, remote) : inside.key;
     const table = isV4 ? this.#mappings : this.#flows6;
     const known = table.get(key);
     if (known && known.expiresAt > this.clock.now) return known;
@@ -151,6 +166,10 @@ export class Nat implements Member {
     mapping.contacted.set(this.#remoteKey(remote, this.options.filtering), mapping.expiresAt);
   }
 
+  #mappingKey(inside: SocketAddress, remote: SocketAddress): string {
+    return `${inside.key} ${this.#remoteKey(remote, this.options.mapping)}`;
+  }
+
   #remoteKey(remote: SocketAddress, dependence: Dependence): string {
     if (dependence === "endpoint-independent") return "*";
     return dependence === "address-dependent" ? remote.ip : remote.key;
@@ -158,7 +177,7 @@ export class Nat implements Member {
 
   #freePort(wanted: number): number {
     let port = this.options.ports === "preserved" ? wanted : this.random.integer(20_000, 60_000);
-    while ((this.#byPort.get(port)?.expiresAt ?? 0) > this.clock.now) {
+    while (this.#forwarded.has(port) || (this.#byPort.get(port)?.expiresAt ?? 0) > this.clock.now) {
       port = this.random.integer(20_000, 60_000);
     }
     return port;
