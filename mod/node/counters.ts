@@ -1,5 +1,15 @@
 /** What happened to datagrams that carried no packet for us, by reason. */
 import type { Counters } from "../packet/counters.ts";
+import { OPEN_CLOSED, OPEN_EXHAUSTED, OPEN_FORGED, OPEN_REPLAYED, OPEN_TOO_SHORT } from "../wireguard/mod.ts";
+
+/** By the negative reason of `Session.open`. */
+const REFUSALS: readonly (readonly [number, string])[] = [
+  [OPEN_TOO_SHORT, "drop_wireguard_too_short"],
+  [OPEN_CLOSED, "drop_wireguard_session_closed"],
+  [OPEN_EXHAUSTED, "drop_wireguard_session_exhausted"],
+  [OPEN_REPLAYED, "drop_wireguard_replayed"],
+  [OPEN_FORGED, "drop_wireguard_forged"],
+];
 
 export class NodeCounters {
   readonly #counters: Counters;
@@ -7,7 +17,8 @@ export class NodeCounters {
   readonly #unknownIndex: number;
   readonly #unknownStun: number;
   readonly #unknownChannel: number;
-  readonly #refused: number;
+  /** By -reason. */
+  readonly #refused: readonly number[];
   readonly #limited: number;
   readonly #notConnected: number;
   readonly #noSession: number;
@@ -20,7 +31,9 @@ export class NodeCounters {
     this.#unknownIndex = counters.register("drop_wireguard_unknown_index");
     this.#unknownStun = counters.register("drop_stun_unknown_peer");
     this.#unknownChannel = counters.register("drop_channel_unknown");
-    this.#refused = counters.register("drop_wireguard_refused");
+    const refused: number[] = [];
+    for (const [reason, name] of REFUSALS) refused[-reason] = counters.register(name);
+    this.#refused = refused;
     this.#limited = counters.register("drop_handshake_limited");
     this.#notConnected = counters.register("drop_packet_not_connected");
     this.#noSession = counters.register("drop_packet_no_session");
@@ -40,9 +53,9 @@ export class NodeCounters {
   unknownChannel(): undefined {
     this.#counters.add(this.#unknownChannel);
   }
-  /** Replayed, forged or too short. */
-  refused(_reason: number): undefined {
-    this.#counters.add(this.#refused);
+  /** @param reason an OPEN_* reason. */
+  refused(reason: number): undefined {
+    this.#counters.add(this.#refused[-reason]!);
   }
   limited(): undefined {
     this.#counters.add(this.#limited);

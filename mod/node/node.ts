@@ -6,29 +6,16 @@
  * comes out of `pollTransmit` and `pollEvent`. Tunnelled data never leaves the slab: `handleDatagram` opens it in
  * place and says where the plaintext is, `prepareSend` says where and with which session to seal.
  */
-import type { Aead, Dh, RandomBytes } from "../crypto/types.ts";
-import {
-  type Candidate,
-  IceAgent,
-  optimisticCandidates,
-  parseCandidate,
-  relayCandidate,
-} from "../ice/mod.ts";
+import { type Candidate, optimisticCandidates, parseCandidate, relayCandidate } from "../ice/mod.ts";
 import type { SocketAddress } from "../packet/address.ts";
 import type { Counters } from "../packet/counters.ts";
-import type { Slab } from "../packet/slab.ts";
 import type { Transmit } from "../packet/transmit.ts";
 import { encodeChannelData } from "../stun/mod.ts";
 import type { Allocation } from "../turn/mod.ts";
-import {
-  HandshakeLimiter,
-  IndexAllocator,
-  type Session,
-  type StaticKeys,
-  Tunnel,
-  type WireGuardTimings,
-} from "../wireguard/mod.ts";
-import { Connection, type Timings } from "./connection.ts";
+import { InvalidPeerKeyError, type Session } from "../wireguard/mod.ts";
+
+import type { Connection } from "./connection.ts";
+import { ConnectionFactory, type ConnectionFactoryOptions } from "./connection_factory.ts";
 import { NodeCounters } from "./counters.ts";
 import { Demux } from "./demux.ts";
 import { Directory } from "./directory.ts";
@@ -42,19 +29,8 @@ const SOFTWARE = "postern";
 /** Data moves WireGuard's timers without waking the node; it looks again this much later at the latest. */
 const SWEEP_INTERVAL = 1_000;
 
-export interface NodeOptions {
-  /** A gateway is the controlled ICE agent and waits for handshakes; a client controls and initiates. */
-  readonly role: "gateway" | "client";
-  readonly keys: StaticKeys;
-  readonly slab: Slab;
-  readonly aead: Aead;
-  readonly dh: Dh;
-  readonly random: RandomBytes;
-  /** Wall clock in ms since 1970: only for the TAI64N stamps of our handshakes. */
-  readonly unixNow: () => number;
+export interface NodeOptions extends ConnectionFactoryOptions {
   readonly counters: Counters;
-  readonly timings: Timings;
-  readonly wireguard?: Partial<WireGuardTimings>;
 }
 
 export class Node {
@@ -63,13 +39,11 @@ export class Node {
   headroom = 0;
   channel = 0;
 
-  readonly #options: NodeOptions;
   readonly #count: NodeCounters;
   readonly #relays: Relays;
   readonly #shared = new LocalCandidates();
-  readonly #limiter: HandshakeLimiter;
   readonly #demux: Demux;
-  readonly #indices: IndexAllocator;
+  readonly #factory: ConnectionFactory;
   readonly #directory = new Directory();
   readonly #events = new Fifo<NodeEvent>();
   readonly #transmits = new Fifo<Transmit>();
@@ -77,16 +51,14 @@ export class Node {
   #lastNow = 0;
 
   constructor(options: NodeOptions) {
-    this.#options = options;
     this.#count = new NodeCounters(options.counters);
     this.#relays = new Relays({ random: options.random, software: SOFTWARE, realm: REALM });
-    this.#limiter = new HandshakeLimiter({ publicKey: options.keys.publicKey, random: options.random });
-    this.#indices = new IndexAllocator(options.random);
+    this.#factory = new ConnectionFactory(options);
     this.#demux = new Demux({
       ...options,
       directory: this.#directory,
       relays: this.#relays,
-      limiter: this.#limiter,
+      limiter: this.#factory.limiter,
       count: this.#count,
       node: {
         collect: (connection, now) => this.#collect(connection, now),
@@ -113,7 +85,8 @@ export class Node {
 
   /**
    * Creates, reuses or replaces the connection to a peer (§1.6, §4.8). Reuse keeps the tunnel and signals all
-   * candidates again, since the peer may have lost its side. Undefined when no relay is known; then nothing changed.
+   * candidates again, since the peer may have lost its side. Undefined (an event says why) when no relay is known or
+   * the peer's key is none; then nothing changed.
    */
   upsert(request: ConnectionRequest, now: number): Connection | undefined {
     const existing = this.#directory.get(request.peerId);
@@ -128,8 +101,10 @@ export class Node {
       this.#events.push({ type: "no-relays" });
       return undefined;
     }
+    const connection = this.#make(request, now);
+    if (!connection) return undefined;
     if (existing) this.#forget(existing);
-    const connection = this.#create(request, relayId, now);
+    this.#adopt(connection, relayId);
     connection.drive(now);
     this.#collect(connection, now);
     return connection;
@@ -321,44 +296,27 @@ export class Node {
 
   // Internals -----------------------------------------------------------------------------------------------------
 
-  #create(request: ConnectionRequest, relayId: string, now: number): Connection {
-    const { keys, slab, aead, dh, random, unixNow, wireguard, timings, role } = this.#options;
-    const index = this.#indices.allocate();
-    const agent = new IceAgent({
-      controlling: role === "client",
-      local: request.local,
-      remote: request.remote,
-      timing: timings.active,
-      random,
-      now,
-    });
-    const tunnel = new Tunnel({
-      keys,
-      peerPublicKey: request.publicKey,
-      presharedKey: request.presharedKey,
-      index,
-      limiter: this.#limiter,
-      slab,
-      aead,
-      dh,
-      random,
-      unixNow,
-      timings: wireguard,
-      now,
-    });
-    const connection = new Connection(request, agent, tunnel, role === "client", timings, now);
+  #make(request: ConnectionRequest, now: number): Connection | undefined {
+    try {
+      return this.#factory.make(request, now);
+    } catch (error) {
+      if (!(error instanceof InvalidPeerKeyError)) throw error;
+      this.#events.push({ type: "failed", peerId: request.peerId, reason: error.message });
+      return undefined;
+    }
+  }
+
+  #adopt(connection: Connection, relayId: string): void {
     connection.relayId = relayId;
     this.#directory.add(connection);
     for (const candidate of this.#shared.all()) connection.offer(candidate);
     this.#offerRelayed(connection);
-    return connection;
   }
 
   #forget(connection: Connection): void {
     this.#directory.remove(connection);
-    this.#indices.release(connection.tunnel.index);
     this.#demux.forget(connection);
-    connection.tunnel.close();
+    this.#factory.release(connection);
   }
 
   #offerRelayed(connection: Connection): void {
