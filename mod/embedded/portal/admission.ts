@@ -1,0 +1,137 @@
+/** Who may open a WebSocket: token, attributes, and the answers to those who may not (spec portal §1.6, §1.8). */
+import { sha256 } from "@noble/hashes/sha2.js";
+import { parseKey } from "../../portal/key.ts";
+import type { Dialect, Role } from "../../portal/login_url.ts";
+import { parseUserAgent } from "../../portal/user_agent.ts";
+import type { ClientPolicy, GatewayPolicy, PortalPolicy } from "./policy.ts";
+
+export interface LoginAttempt {
+  readonly role: Role;
+  readonly dialect: Dialect;
+  readonly token: string | undefined;
+  readonly externalId: string | undefined;
+  readonly name: string | undefined;
+  readonly publicKey: string | undefined;
+  readonly userAgent: string;
+  /** Phoenix serializer version, when stated. */
+  readonly vsn: string | undefined;
+}
+
+export type Version = readonly [number, number, number];
+
+export interface Admission {
+  readonly role: Role;
+  readonly dialect: Dialect;
+  readonly owner: string;
+  /** Names the token without being it. */
+  readonly tokenHash: string;
+  readonly externalId: string;
+  readonly name: string;
+  /** Base64 text. */
+  readonly publicKey: string;
+  readonly version: Version | undefined;
+}
+
+/** The body of a refusal (RFC 9457) with its status. */
+export interface Problem {
+  readonly status: number;
+  readonly code: string;
+  readonly title: string;
+  readonly detail: string;
+}
+
+type Owner =
+  | { readonly role: "gateway"; readonly entry: GatewayPolicy }
+  | { readonly role: "client"; readonly entry: ClientPolicy };
+
+/** The policy's tokens by their hash, so that no comparison depends on how much of a guess is right. */
+export class Tokens {
+  readonly #owners = new Map<string, Owner>();
+
+  constructor(policy: PortalPolicy) {
+    for (const entry of policy.gateways) this.#owners.set(hashToken(entry.token), { role: "gateway", entry });
+    for (const entry of policy.clients) this.#owners.set(hashToken(entry.token), { role: "client", entry });
+  }
+
+  get(hash: string): Owner | undefined {
+    return this.#owners.get(hash);
+  }
+
+  gateway(hash: string): GatewayPolicy | undefined {
+    const owner = this.#owners.get(hash);
+    return owner?.role === "gateway" ? owner.entry : undefined;
+  }
+
+  client(hash: string): ClientPolicy | undefined {
+    const owner = this.#owners.get(hash);
+    return owner?.role === "client" ? owner.entry : undefined;
+  }
+}
+
+/** @param unixNow Unix seconds; expired clients are refused */
+export function admit(attempt: LoginAttempt, tokens: Tokens, unixNow: number): Admission | Problem {
+  const token = attempt.token?.replace(/\s/g, "") ?? "";
+  if (token === "") {
+    return problem(401, "missing_token", "Missing token", "Send the token that the policy names.");
+  }
+  const tokenHash = hashToken(token);
+  const owner = tokens.get(tokenHash);
+  const expired = owner?.role === "client" && owner.entry.expiresAt <= unixNow;
+  if (owner?.role !== attempt.role || expired) {
+    return problem(
+      401,
+      "invalid_token",
+      "Invalid token",
+      "The token is unknown, expired, or of another role.",
+    );
+  }
+  if (attempt.vsn !== undefined && !/^1\./.test(attempt.vsn)) {
+    return invalid("vsn", "only serializer version 1.0.0 is spoken here");
+  }
+  const { externalId = "", publicKey = "" } = attempt;
+  if (!isPrintable(externalId)) return invalid("external_id", "it must have 1 to 255 printable characters");
+  if (parseKey(publicKey) === undefined) return invalid("public_key", "it is not 32 bytes in base64");
+  const name = attempt.name?.trim() || externalId.slice(0, 16);
+  if (!isPrintable(name)) return invalid("name", "it must have 1 to 255 printable characters");
+  return {
+    role: attempt.role,
+    dialect: attempt.dialect,
+    owner: owner.role === "gateway" ? owner.entry.siteId : owner.entry.name,
+    tokenHash,
+    externalId,
+    name,
+    publicKey,
+    version: parseUserAgent(attempt.userAgent)?.version,
+  };
+}
+
+export function isProblem(answer: Admission | Problem): answer is Problem {
+  return "status" in answer;
+}
+
+/** Anything that another attempt may not meet again: devices give up on 4xx, so this is a 503. */
+export function temporary(detail: string): Problem {
+  return problem(503, "unavailable", "Temporarily unavailable", detail);
+}
+
+export function invalid(field: string, reason: string): Problem {
+  return problem(
+    400,
+    "invalid_connect_params",
+    "Invalid or missing connection parameters",
+    `${field}: ${reason}`,
+  );
+}
+
+function problem(status: number, code: string, title: string, detail: string): Problem {
+  return { status, code, title, detail };
+}
+
+function hashToken(token: string): string {
+  return sha256(new TextEncoder().encode(token)).toHex();
+}
+
+function isPrintable(text: string): boolean {
+  // deno-lint-ignore no-control-regex
+  return text.length >= 1 && text.length <= 255 && !/[\x00-\x1f\x7f]/.test(text);
+}

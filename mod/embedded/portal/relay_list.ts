@@ -1,0 +1,54 @@
+/** Which relays a device gets, with credentials that stay the same as long as its key and session do. */
+import { sha256 } from "@noble/hashes/sha2.js";
+import type { Id } from "../../portal/types.ts";
+import { relayCredentials } from "../relay/credentials.ts";
+import { relayId, type RelayPolicy } from "./policy.ts";
+
+const RELAYS_PER_DEVICE = 2;
+
+export interface RelayEntry {
+  readonly type: "turn";
+  readonly id: Id;
+  readonly addr: string;
+  readonly username: string;
+  readonly password: string;
+  readonly expires_at: number;
+}
+
+/**
+ * Entries for one device: a dual-stack relay takes two, adjacent, IPv4 first. Among many relays a device always gets
+ * the same two (rendezvous hashing), whichever others come and go.
+ * @param expiresAt Unix seconds; new credentials mean new allocations, so it must not move
+ */
+export function relaysFor(
+  device: { readonly id: Id; readonly publicKey: string },
+  relays: readonly RelayPolicy[],
+  expiresAt: number,
+): RelayEntry[] {
+  return relays
+    .map((relay) => ({ relay, id: relayId(relay.stampSecret), rank: rank(device.id, relay.stampSecret) }))
+    .sort((a, b) => (a.rank < b.rank ? -1 : 1))
+    .slice(0, RELAYS_PER_DEVICE)
+    .flatMap(({ relay, id }) => {
+      const { stampSecret } = relay;
+      const credentials = relayCredentials({ publicKey: device.publicKey, stampSecret, expiresAt });
+      return [relay.v4, relay.v6].filter((address) => address !== undefined).map((address) => ({
+        type: "turn" as const,
+        id,
+        addr: address.key,
+        ...credentials,
+        expires_at: expiresAt,
+      }));
+    });
+}
+
+/** Ids in `sent` that are gone from `current`, or stand there with other addresses or credentials. */
+export function goneRelays(sent: readonly RelayEntry[], current: readonly RelayEntry[]): Id[] {
+  const text = (entries: readonly RelayEntry[], id: Id) =>
+    JSON.stringify(entries.filter((one) => one.id === id));
+  return [...new Set(sent.map((one) => one.id))].filter((id) => text(sent, id) !== text(current, id));
+}
+
+function rank(deviceId: Id, stampSecret: string): string {
+  return sha256(new TextEncoder().encode(`${deviceId} ${stampSecret}`)).toHex();
+}

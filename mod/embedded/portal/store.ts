@@ -1,0 +1,103 @@
+/**
+ * What the portal remembers between runs, in one SQLite file: devices with their addresses, and grants. Write-ahead
+ * logging keeps every committed change through a killed process.
+ */
+import { DatabaseSync } from "node:sqlite";
+import type { DeviceRecord } from "./devices.ts";
+import type { Grant } from "./grants.ts";
+import type { PortalEvent, StoredState } from "./state.ts";
+
+const SCHEMA_VERSION = 1;
+const SCHEMA = `
+  CREATE TABLE device (
+    id TEXT PRIMARY KEY, role TEXT NOT NULL, owner TEXT NOT NULL, external_id TEXT NOT NULL, name TEXT NOT NULL,
+    address_offset INTEGER NOT NULL UNIQUE
+  ) STRICT;
+  CREATE TABLE grants (
+    client_id TEXT NOT NULL, resource_id TEXT NOT NULL, gateway_id TEXT NOT NULL, client_key TEXT NOT NULL,
+    target TEXT NOT NULL, expires_at INTEGER NOT NULL, confirmed INTEGER NOT NULL,
+    PRIMARY KEY (client_id, resource_id)
+  ) STRICT;
+  PRAGMA user_version = ${SCHEMA_VERSION};
+`;
+
+export class Store {
+  readonly #db: DatabaseSync;
+
+  /** @throws Error when the file can't be opened, is no database, or is one of a newer version */
+  constructor(path: string) {
+    try {
+      this.#db = new DatabaseSync(path);
+      this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;");
+      const version = Number(this.#db.prepare("PRAGMA user_version").get()?.user_version);
+      if (version === 0) this.#db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT;`);
+      else if (version !== SCHEMA_VERSION) {
+        throw new Error(`it has version ${version}, this program ${SCHEMA_VERSION}`);
+      }
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(
+        `Cannot open the portal's state ${path}: ${reason}. Check the path, or name another file.`,
+      );
+    }
+  }
+
+  load(): StoredState {
+    const devices = this.#db.prepare("SELECT * FROM device").all().map((row): DeviceRecord => ({
+      id: String(row.id),
+      role: row.role === "gateway" ? "gateway" : "client",
+      owner: String(row.owner),
+      externalId: String(row.external_id),
+      name: String(row.name),
+      offset: Number(row.address_offset),
+    }));
+    const grants = this.#db.prepare("SELECT * FROM grants").all().map((row): Grant => ({
+      clientId: String(row.client_id),
+      resourceId: String(row.resource_id),
+      gatewayId: String(row.gateway_id),
+      clientKey: String(row.client_key),
+      target: String(row.target),
+      expiresAt: Number(row.expires_at),
+      confirmed: row.confirmed === 1,
+    }));
+    return { devices, grants };
+  }
+
+  /** Applies the events that concern the store, all or none. */
+  apply(events: readonly PortalEvent[]): void {
+    const writes = events.filter((event) => event.type !== "close" && event.type !== "log");
+    if (writes.length === 0) return;
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      for (const event of writes) this.#write(event);
+      this.#db.exec("COMMIT");
+    } catch (error) {
+      this.#db.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #write(event: Exclude<PortalEvent, { type: "close" | "log" }>): void {
+    switch (event.type) {
+      case "store_device": {
+        const { id, role, owner, externalId, name, offset } = event.record;
+        this.#db.prepare("INSERT OR REPLACE INTO device VALUES (?, ?, ?, ?, ?, ?)")
+          .run(id, role, owner, externalId, name, offset);
+        return;
+      }
+      case "store_grant": {
+        const { clientId, resourceId, gatewayId, clientKey, target, expiresAt, confirmed } = event.grant;
+        this.#db.prepare("INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?)")
+          .run(clientId, resourceId, gatewayId, clientKey, target, expiresAt, confirmed ? 1 : 0);
+        return;
+      }
+      case "drop_grant":
+        this.#db.prepare("DELETE FROM grants WHERE client_id = ? AND resource_id = ?")
+          .run(event.clientId, event.resourceId);
+    }
+  }
+}

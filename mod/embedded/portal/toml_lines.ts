@@ -1,0 +1,38 @@
+/**
+ * Where in a TOML text a key stands. The parser gives no positions for valid documents; this reads just enough of the
+ * syntax (table headers and keys at the start of a line) to point a person at the right line.
+ */
+
+type Path = readonly (string | number)[];
+
+/** 1-based line of the key at `path` (`["resource", 2, "address"]`), or of the table or key that encloses it. */
+export function lineOf(text: string, path: Path): number | undefined {
+  let table: (string | number)[] = [];
+  let best: { line: number; depth: number } | undefined;
+  const counts = new Map<string, number>();
+  const consider = (found: Path, line: number) => {
+    const fits = found.length <= path.length && found.every((part, i) => String(part) === String(path[i]));
+    if (fits && (best === undefined || found.length > best.depth)) best = { line, depth: found.length };
+  };
+  text.split("\n").forEach((raw, index) => {
+    const array = /^\s*\[\[([^\]]+)\]\]/.exec(raw);
+    const header = array ?? /^\s*\[([^\]]+)\]/.exec(raw);
+    if (header) {
+      table = keysOf(header[1]!);
+      if (array) {
+        const name = table.join(".");
+        const count = counts.get(name) ?? 0;
+        counts.set(name, count + 1);
+        table.push(count);
+      }
+      return consider(table, index + 1);
+    }
+    const key = /^\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=/.exec(raw);
+    if (key) consider([...table, ...keysOf(key[1]!)], index + 1);
+  });
+  return best?.line;
+}
+
+function keysOf(text: string): string[] {
+  return text.split(".").map((part) => part.trim().replace(/^(["'])(.*)\1$/, "$2"));
+}
