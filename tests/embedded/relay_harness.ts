@@ -110,6 +110,36 @@ export class RelayHarness {
     return this.#drain();
   }
 
+  /**
+   * A function that relays one prepared burst each way, `count` datagrams of `size` payload bytes, and forgets the
+   * output: for measuring.
+   */
+  prepare(
+    client: SocketAddress,
+    port: number,
+    peer: SocketAddress,
+    channel: number,
+    size: number,
+    count: number,
+  ): (now: number) => void {
+    const clientRecord = this.slab.reserve(ADDRESS_RECORD_SIZE),
+      peerRecord = this.slab.reserve(ADDRESS_RECORD_SIZE);
+    const local = this.slab.reserve(ADDRESS_RECORD_SIZE);
+    writeAddressRecord(this.slab, clientRecord, client);
+    writeAddressRecord(this.slab, peerRecord, peer);
+    writeAddressRecord(this.slab, local, SocketAddress.of(RELAY_V4, 3478)!);
+    const up = this.slab.reserve(count * (size + 4)), down = this.slab.reserve(count * size);
+    for (let i = 0; i < count; i++) {
+      this.slab.view.setUint32(up + i * (size + 4), (channel << 16) | size);
+    }
+    return (now) => {
+      this.server.handleClient(up, count * (size + 4), size + 4, clientRecord, local, 0, now);
+      this.queue.clear();
+      this.server.handlePeer(port, down, count * size, size, peerRecord, 0, now);
+      this.queue.clear();
+    };
+  }
+
   #place(from: SocketAddress, datagrams: readonly Uint8Array[]): [length: number, segment: number] {
     writeAddressRecord(this.slab, this.#from, from);
     let at = this.#input;
