@@ -118,10 +118,8 @@ for (const nomination of ["aggressive", "regular"] as const) {
     const regularNomination = nomination === "regular";
     await withScene({ ours: "controlled", theirs: "controlling", regularNomination }, async (scene) => {
       await scene.connect();
-      assert.deepEqual(
-        scene.ours.checks.slice(0, 2),
-        regularNomination ? ["plain", "nominating"] : ["nominating"],
-      );
+      assert.equal(scene.ours.checks[0], regularNomination ? "plain" : "nominating");
+      assert.ok(scene.ours.checks.includes("nominating"));
       // Data may come the moment the controlling side is done; we must have accepted the nomination by then.
       await assertExchange(scene);
       assert.ok(isConnected(scene.ours));
