@@ -110,7 +110,7 @@ export class Gateway implements Gate {
         this.#node.removeRemoteCandidates(event.clientId, event.candidates, now);
         break;
     }
-    this.#drain(now);
+    this.drain(now);
   }
 
   /** Tells every client that we go and frees the relays (spec snownet §6.4). */
@@ -151,7 +151,7 @@ export class Gateway implements Gate {
   handleTimeout(now: number): void {
     this.#node.handleTimeout(now);
     this.#policy.handleTimeout(now);
-    this.#drain(now);
+    this.drain(now);
   }
 
   pollTimeout(): number | undefined {
@@ -160,6 +160,20 @@ export class Gateway implements Gate {
       this.#policy.pollTimeout() ?? Infinity,
     );
     return next === Infinity ? undefined : next;
+  }
+
+  /** Acts on what packets have caused. Call after a batch of them; cheap when there is nothing. */
+  drain(now: number): void {
+    for (let event = this.#policy.pollEvent(); event; event = this.#policy.pollEvent()) {
+      if (event.type === "peer-removed") {
+        const connection = this.#node.connection(event.clientId);
+        if (connection) this.#sayGoodbye(connection, now);
+      }
+      this.#outputs.push({ type: "policy", event });
+    }
+    for (let event = this.#node.pollEvent(); event; event = this.#node.pollEvent()) {
+      this.#handleNode(event);
+    }
   }
 
   pollTransmit(): Transmit | undefined {
@@ -242,19 +256,6 @@ export class Gateway implements Gate {
     this.#node.close(connection.peerId);
     const peer = connection.owner as Peer | undefined;
     if (peer) peer.connection = undefined;
-  }
-
-  #drain(now: number): void {
-    for (let event = this.#policy.pollEvent(); event; event = this.#policy.pollEvent()) {
-      if (event.type === "peer-removed") {
-        const connection = this.#node.connection(event.clientId);
-        if (connection) this.#sayGoodbye(connection, now);
-      }
-      this.#outputs.push({ type: "policy", event });
-    }
-    for (let event = this.#node.pollEvent(); event; event = this.#node.pollEvent()) {
-      this.#handleNode(event);
-    }
   }
 
   #handleNode(event: NodeEvent): void {

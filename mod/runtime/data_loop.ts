@@ -32,6 +32,8 @@ export interface Core {
   readonly path: DataPath;
   handleTimeout(now: number): void;
   pollTimeout(): number | undefined;
+  /** Acts on what a batch of packets has caused. */
+  drain(now: number): void;
   pollTransmit(): Transmit | undefined;
 }
 
@@ -83,6 +85,7 @@ export class DataLoop {
       }
       busy = this.#round(now());
       const at = now();
+      core.drain(at);
       const next = core.pollTimeout();
       if (next !== undefined && next <= at) core.handleTimeout(at);
       this.flushControl();

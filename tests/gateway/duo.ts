@@ -256,6 +256,7 @@ export class Duo {
 
   #collect(): void {
     for (const [core, end] of [[this.client, this.clientEnd], [this.gateway, this.gatewayEnd]] as const) {
+      core.drain(this.now);
       for (let t = core.pollTransmit(); t; t = core.pollTransmit()) end.transmits.pushDatagram(t);
       this.#inFlight.push(...end.takeDatagrams());
     }

@@ -117,7 +117,7 @@ export class Client implements Gate {
         this.#node.removeRemoteCandidates(event.gatewayId, event.candidates, now);
         break;
     }
-    this.#drainNode(now);
+    this.drain(now);
   }
 
   // Gate ----------------------------------------------------------------------------------------------------------
@@ -160,11 +160,36 @@ export class Client implements Gate {
 
   handleTimeout(now: number): void {
     this.#node.handleTimeout(now);
-    this.#drainNode(now);
+    this.drain(now);
   }
 
   pollTimeout(): number | undefined {
     return this.#node.pollTimeout();
+  }
+
+  /** Acts on what packets have caused. Call after a batch of them; cheap when there is nothing. */
+  drain(now: number): void {
+    for (let event = this.#node.pollEvent(); event; event = this.#node.pollEvent()) {
+      if (event.type === "candidates") {
+        const { peerId: gatewayId, candidates } = event;
+        this.#outputs.push({ type: "portal", command: { type: "candidates", gatewayId, candidates } });
+      } else if (event.type === "invalid-candidates") {
+        const { peerId: gatewayId, candidates } = event;
+        this.#outputs.push({
+          type: "portal",
+          command: { type: "invalidated_candidates", gatewayId, candidates },
+        });
+      } else if (event.type === "no-relays") {
+        this.#outputs.push({ type: "portal", command: { type: "no_relays" } });
+      } else {
+        if (event.type === "failed") this.#forgetFlows(event.peerId);
+        if (event.type === "established") {
+          const connection = this.#node.connection(event.peerId);
+          if (connection) this.#release(connection, now);
+        }
+        this.#outputs.push({ type: "node", event });
+      }
+    }
   }
 
   pollTransmit(): Transmit | undefined {
@@ -256,29 +281,5 @@ export class Client implements Gate {
 
   #forgetFlows(gatewayId: Id): void {
     for (const [id, flow] of this.#flows) if (flow.gatewayId === gatewayId) this.#flows.delete(id);
-  }
-
-  #drainNode(now: number): void {
-    for (let event = this.#node.pollEvent(); event; event = this.#node.pollEvent()) {
-      if (event.type === "candidates") {
-        const { peerId: gatewayId, candidates } = event;
-        this.#outputs.push({ type: "portal", command: { type: "candidates", gatewayId, candidates } });
-      } else if (event.type === "invalid-candidates") {
-        const { peerId: gatewayId, candidates } = event;
-        this.#outputs.push({
-          type: "portal",
-          command: { type: "invalidated_candidates", gatewayId, candidates },
-        });
-      } else if (event.type === "no-relays") {
-        this.#outputs.push({ type: "portal", command: { type: "no_relays" } });
-      } else {
-        if (event.type === "failed") this.#forgetFlows(event.peerId);
-        if (event.type === "established") {
-          const connection = this.#node.connection(event.peerId);
-          if (connection) this.#release(connection, now);
-        }
-        this.#outputs.push({ type: "node", event });
-      }
-    }
   }
 }
