@@ -409,7 +409,7 @@ Deno.test("any sequence of candidates, checks and time keeps the agent within it
     useCandidate: fc.boolean(),
   });
   fc.assert(
-    fc.property(fc.array(action, { maxLength: 150 }), (actions) => {
+    fc.property(fc.array(action, { maxLength: 150, size: "max" }), (actions) => {
       const agent = gatewayAgent();
       let now = 0;
       for (const { kind, host: ip, port, wait, useCandidate } of actions) {
