@@ -172,6 +172,15 @@ Deno.test("another user on the same address is 441", () => {
   equal(client.request(Method.ALLOCATE, [UDP]).errorCode?.code, 437);
 });
 
+Deno.test("a device that restarted with a new key clears what it left behind on its socket", () => {
+  const client = new RawClient();
+  client.allocate();
+  client.user = BOB;
+  equal(client.allocate().errorCode?.code, 437);
+  equal(client.refresh([A.LIFETIME, 0]).lifetime, 0);
+  equal(client.allocate().class, "success");
+});
+
 Deno.test("REFRESH extends, within an hour, and with lifetime 0 deletes", () => {
   const client = new RawClient();
   client.allocate();

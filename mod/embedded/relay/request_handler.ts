@@ -198,7 +198,10 @@ export class RequestHandler {
       return this.#allocate(request, key, allocation, client, local, now);
     }
     if (!allocation) return new Refusal(437);
-    if (allocation.username !== request.username) return new Refusal(441);
+    // A device that restarted comes from the same socket with a new key, and must be able to clear what it left
+    // (spec snownet §6.3). Its nonce, bound to the socket, proves that it is there.
+    const clears = request.method === Method.REFRESH && request.lifetime === 0;
+    if (allocation.username !== request.username && !clears) return new Refusal(441);
     switch (request.method) {
       case Method.REFRESH:
         return this.#refresh(request, allocation, now);
