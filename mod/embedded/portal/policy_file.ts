@@ -73,7 +73,7 @@ class PolicyParser {
     const relays = document.relay.map((one, i) => this.#relay(one, i));
     for (const kind of ["site", "gateway", "client", "resource"] as const) this.#unique(kind, document[kind]);
     this.#uniqueIds("site", this.#sites);
-    this.#uniqueIds("resource", resources.filter((one) => one !== undefined));
+    this.#uniqueIds("resource", resources);
     this.#uniqueTokens(gateways, clients);
     if (this.#problems.length > 0) throw new PolicyError(this.#source.file, this.#problems);
     return {
@@ -225,9 +225,14 @@ class PolicyParser {
     });
   }
 
-  #uniqueIds(kind: string, entries: readonly { readonly id: Id }[]): void {
-    entries.forEach(({ id }, index) => {
-      if (entries.findIndex((one) => one.id === id) !== index) {
+  /** Equal names have equal ids and are reported as such. */
+  #uniqueIds(
+    kind: string,
+    entries: readonly ({ readonly id: Id; readonly name: string } | undefined)[],
+  ): void {
+    entries.forEach((entry, index) => {
+      const twin = entries.find((one) => one !== undefined && one.id === entry?.id);
+      if (twin !== entry && twin?.name !== entry?.name) {
         this.#problem([kind, index, "id"], "it is used twice");
       }
     });
