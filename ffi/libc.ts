@@ -19,6 +19,7 @@ const SYMBOLS = {
   recvmmsg: { parameters: ["i32", "pointer", "u32", "i32", "pointer"], result: "i32" },
   sendmmsg: { parameters: ["i32", "pointer", "u32", "i32"], result: "i32" },
   poll: { parameters: ["pointer", "u64", "i32"], result: "i32" },
+  epoll_wait: { parameters: ["i32", "pointer", "i32", "i32"], result: "i32" },
   // Set-up
   open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
@@ -34,6 +35,8 @@ const SYMBOLS = {
   send_buffer: { name: "send", parameters: ["i32", "buffer", "u64", "i32"], result: "i32" },
   recv_buffer: { name: "recv", parameters: ["i32", "buffer", "u64", "i32"], result: "i32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  epoll_create1: { parameters: ["i32"], result: "i32" },
+  epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   geteuid: { parameters: [], result: "u32" },
   // The address of this thread's errno
   __errno_location: { parameters: [], result: "pointer" },

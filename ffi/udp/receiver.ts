@@ -48,9 +48,9 @@ export class Receiver {
   }
 
   readonly #libc: Libc = libc();
-  readonly #fd: number;
+  #fd: number;
   readonly #family: IpFamily;
-  readonly #localHead: number;
+  #localHead: number;
   readonly #words: Uint32Array<ArrayBuffer>;
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #buffers: number;
@@ -105,6 +105,12 @@ export class Receiver {
     this.#lengths = new Uint32Array(buffers);
     this.#segments = new Uint32Array(buffers);
     this.#ecns = new Uint8Array(buffers);
+  }
+
+  /** Receives from another socket of the same family from now on; results of the last call stay until the next. */
+  target(fd: number, port: number): void {
+    this.#fd = fd;
+    this.#localHead = this.#family | (port << 16);
   }
 
   /** Fetches what has arrived, without blocking. Number of messages; 0 when there is none. Invalidates the last. */

@@ -73,7 +73,7 @@ export class Sender {
   segmentation = true;
 
   readonly #libc: Libc = libc();
-  readonly #fd: number;
+  #fd: number;
   readonly #family: IpFamily;
   readonly #slabLength: number;
   readonly #baseLow: number;
@@ -91,9 +91,10 @@ export class Sender {
   readonly #counters: Counters;
   readonly #reasons: ReturnType<typeof registerReasons>;
 
-  /** Entry and first byte of each filled message. */
+  /** Entry, first byte in it, and bytes of each filled message. */
   readonly #entryOf = new Uint32Array(BATCH);
   readonly #byteOf = new Uint32Array(BATCH);
+  readonly #lengthOf = new Uint32Array(BATCH);
   /** Where the next fill goes on. */
   #nextEntry = 0;
   #nextByte = 0;
@@ -139,20 +140,26 @@ export class Sender {
     this.#reasons = registerReasons(counters);
   }
 
+  /** Sends by another socket of the same family from now on; what the last one could not send is not resumed. */
+  target(fd: number): void {
+    this.#fd = fd;
+    this.#resumeEntry = -1;
+  }
+
   /**
-   * Sends this family's entries of `queue` from entry `start` on; other families' entries are passed over. Returns
-   * `queue.count` when done, else the entry to go on with once the socket is writable: pass it as `start` then. (After a
-   * `clear()` instead, the rest is forgotten.)
+   * Sends this family's entries of `queue` from entry `start` up to (not including) `end`, by default all that are
+   * left; other families' entries are passed over. Returns `end` when done, else the entry to go on with once the
+   * socket is writable: pass it as `start` then. (After a `clear()` instead, the rest is forgotten.)
    */
-  send(queue: TransmitQueue, start: number): number {
+  send(queue: TransmitQueue, start: number, end = queue.count): number {
     this.#nextEntry = start;
     this.#nextByte = start === this.#resumeEntry && queue.generation === this.#resumeGeneration
       ? this.#resumeByte
       : 0;
     this.#resumeEntry = -1;
     for (;;) {
-      const filled = this.#fill(queue);
-      if (filled === 0) return queue.count;
+      const filled = this.#fill(queue, end);
+      if (filled === 0) return end;
       let sent = 0;
       while (sent < filled) {
         const result = this.#libc.sendmmsg(this.#fd, this.#pointers[sent]!, filled - sent, MSG_DONTWAIT);
@@ -171,7 +178,7 @@ export class Sender {
           this.#resumeGeneration = queue.generation;
           return entry;
         }
-        if (next === byte + this.#lengthOf(sent)) {
+        if (next === byte + this.#lengthOf[sent]!) {
           sent++;
           continue;
         }
@@ -184,10 +191,9 @@ export class Sender {
   }
 
   /** Lays out messages from where the last fill ended; how many. */
-  #fill(queue: TransmitQueue): number {
-    const count = queue.count;
+  #fill(queue: TransmitQueue, end: number): number {
     let entry = this.#nextEntry, byte = this.#nextByte, filled = 0;
-    while (entry < count && filled < BATCH) {
+    while (entry < end && filled < BATCH) {
       const length = queue.lengthOf(entry);
       const ours = (queue.words[queue.wordsOffset(entry)]! & 0xffff) === this.#family;
       if (!ours || (byte >= length && byte > 0)) {
@@ -205,6 +211,7 @@ export class Sender {
       this.#address(filled, queue.words, queue.wordsOffset(entry), queue.ecnOf(entry));
       this.#entryOf[filled] = entry;
       this.#byteOf[filled] = byte;
+      this.#lengthOf[filled] = part;
       filled++;
       byte += part;
       if (byte >= length) {
@@ -252,16 +259,12 @@ export class Sender {
     }
   }
 
-  #lengthOf(i: number): number {
-    return this.#words[(this.#iovecs + i * IOVEC.size + IOVEC.length) >>> 2]!;
-  }
-
   /**
    * Message `i` failed with `error`: counts what is lost, and returns the byte of its entry to go on with: behind
    * the message, at its first byte (again, as single datagrams), at a last datagram that may still fit, or BLOCKED.
    */
   #afterFailure(queue: TransmitQueue, i: number, error: number): number {
-    const entry = this.#entryOf[i]!, byte = this.#byteOf[i]!, length = this.#lengthOf(i);
+    const entry = this.#entryOf[i]!, byte = this.#byteOf[i]!, length = this.#lengthOf[i]!;
     const segment = queue.segmentOf(entry);
     if (segment >= length) {
       this.#lost(error, 1);

@@ -22,21 +22,35 @@ const DEFAULT_RECEIVE_BUFFERS = 16;
 const DEFAULT_RECEIVE_BYTES = 16 * 1024 * 1024;
 const DEFAULT_SEND_BYTES = 2 * 1024 * 1024;
 
-export interface UdpSocketOptions {
+/** How a socket is opened and bound. */
+export interface UdpBinding {
   readonly family: IpFamily;
-  readonly slab: Slab;
-  readonly counters: Counters;
+  /** The one local address to bind, 4 or 16 bytes; absent: every address. */
+  readonly address?: Uint8Array | undefined;
   /** Default {@link PREFERRED_PORT}; 0 = any. */
   readonly port?: number;
   /** True: fail when `port` is taken, instead of taking any. */
   readonly portRequired?: boolean;
-  /** Messages per receive, 64 KiB of slab each. Default 16. */
-  readonly receiveBuffers?: number;
   /** SO_RCVBUF (default 16 MiB) and SO_SNDBUF (default 2 MiB), in bytes. */
   readonly receiveBufferBytes?: number;
   readonly sendBufferBytes?: number;
   /** SO_MARK; absent: none. */
   readonly mark?: number;
+}
+
+export interface UdpSocketOptions extends UdpBinding {
+  readonly slab: Slab;
+  readonly counters: Counters;
+  /** Messages per receive, 64 KiB of slab each. Default 16. */
+  readonly receiveBuffers?: number;
+}
+
+/** An open and bound socket without buffers. */
+export interface BoundSocket {
+  readonly fd: number;
+  readonly port: number;
+  /** What the kernel refused, as sentences for the log. */
+  readonly warnings: readonly string[];
 }
 
 export class UdpSocket {
@@ -64,32 +78,8 @@ export class UdpSocket {
 
   /** Throws a SystemError: no such family on this host, port taken and required, no packet information. */
   static open(options: UdpSocketOptions): UdpSocket {
-    const { family, port = PREFERRED_PORT } = options;
-    const c = libc();
-    const fd = c.socket(family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-      const error = errno();
-      throw new SystemError(
-        `open a UDP socket for IPv${family}`,
-        "socket",
-        error,
-        error === EAFNOSUPPORT
-          ? `This host has no IPv${family}; the other family is enough.`
-          : "Raise the limit of open files.",
-      );
-    }
-    try {
-      const warnings = applyOptions(fd, family, {
-        sendBuffer: options.sendBufferBytes ?? DEFAULT_SEND_BYTES,
-        receiveBuffer: options.receiveBufferBytes ?? DEFAULT_RECEIVE_BYTES,
-        ...(options.mark === undefined ? {} : { mark: options.mark }),
-      });
-      bindPort(fd, family, port, options.portRequired === true);
-      return new UdpSocket(fd, family, boundPort(fd, family), warnings, options);
-    } catch (error) {
-      c.close(fd);
-      throw error;
-    }
+    const { fd, port, warnings } = openUdp(options);
+    return new UdpSocket(fd, options.family, port, warnings, options);
   }
 
   /** Fetches what has arrived, without blocking: the number of messages, to be read by `…Of(i)` until the next call. */
@@ -148,10 +138,46 @@ export class UdpSocket {
   }
 }
 
-function bindPort(fd: number, family: IpFamily, port: number, required: boolean): void {
-  if (libc().bind(fd, anyAddress(family, port), addressSize(family)) === 0) return;
+/** Opens and binds a socket. Throws as {@link UdpSocket.open}. */
+export function openUdp(options: UdpBinding): BoundSocket {
+  const { family, port = PREFERRED_PORT } = options;
+  const c = libc();
+  const fd = c.socket(family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) {
+    const error = errno();
+    throw new SystemError(
+      `open a UDP socket for IPv${family}`,
+      "socket",
+      error,
+      error === EAFNOSUPPORT
+        ? `This host has no IPv${family}; the other family is enough.`
+        : "Raise the limit of open files.",
+    );
+  }
+  try {
+    const warnings = applyOptions(fd, family, {
+      sendBuffer: options.sendBufferBytes ?? DEFAULT_SEND_BYTES,
+      receiveBuffer: options.receiveBufferBytes ?? DEFAULT_RECEIVE_BYTES,
+      ...(options.mark === undefined ? {} : { mark: options.mark }),
+    });
+    bindPort(fd, family, port, options.portRequired === true, options.address);
+    return { fd, port: boundPort(fd, family), warnings };
+  } catch (error) {
+    c.close(fd);
+    throw error;
+  }
+}
+
+function bindPort(
+  fd: number,
+  family: IpFamily,
+  port: number,
+  required: boolean,
+  address: Uint8Array | undefined,
+): void {
+  if (libc().bind(fd, socketAddress(family, port, address), addressSize(family)) === 0) return;
   const error = errno();
-  if (!required && port !== 0 && error === EADDRINUSE) return bindPort(fd, family, 0, true);
+  if (!required && port !== 0 && error === EADDRINUSE) return bindPort(fd, family, 0, true, address);
   throw new SystemError(
     `bind UDP port ${port} for IPv${family}`,
     "bind",
@@ -161,7 +187,7 @@ function bindPort(fd: number, family: IpFamily, port: number, required: boolean)
 }
 
 function boundPort(fd: number, family: IpFamily): number {
-  const address = anyAddress(family, 0);
+  const address = socketAddress(family, 0, undefined);
   if (libc().getsockname(fd, address, new Uint32Array([address.length])) !== 0) {
     throw new SystemError("read the port of a UDP socket", "getsockname", errno(), "Report this.");
   }
@@ -172,11 +198,16 @@ function addressSize(family: IpFamily): number {
   return family === 4 ? SOCKADDR_IN.size : SOCKADDR_IN6.size;
 }
 
-/** Socket address of every local address (all zero) with `port`. */
-function anyAddress(family: IpFamily, port: number): Uint8Array<ArrayBuffer> {
+/** A `sockaddr` with `port`, and `address` or every local address (all zero). */
+function socketAddress(
+  family: IpFamily,
+  port: number,
+  address: Uint8Array | undefined,
+): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(addressSize(family));
   const view = new DataView(bytes.buffer);
   view.setUint16(SOCKADDR_IN.family, family === 4 ? AF_INET : AF_INET6, true);
   view.setUint16(SOCKADDR_IN.port, port, false);
+  if (address) bytes.set(address, family === 4 ? SOCKADDR_IN.address : SOCKADDR_IN6.address);
   return bytes;
 }
