@@ -6,3 +6,4 @@ export { NodeAead } from "./node_aead.ts";
 export { NodeDh } from "./node_dh.ts";
 export { SELF_TEST_LENGTH, selfTestAead, selfTestDh } from "./self_test.ts";
 export type * from "./types.ts";
+export { WasmAead } from "./wasm_aead.ts";

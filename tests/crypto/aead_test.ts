@@ -5,6 +5,7 @@ import { NodeAead } from "../../mod/crypto/node_aead.ts";
 import { SELF_TEST_LENGTH, selfTestAead } from "../../mod/crypto/self_test.ts";
 import type { Aead, AeadKey } from "../../mod/crypto/types.ts";
 import { AEAD_VECTORS, fromHex } from "../../mod/crypto/vectors.ts";
+import { WasmAead } from "../../mod/crypto/wasm_aead.ts";
 import { Slab } from "../../mod/packet/slab.ts";
 import { seededRandom } from "./random.ts";
 
@@ -22,7 +23,7 @@ Deno.test("the reference gives RFC 8439's own sealed message, additional data an
   assert.deepEqual([...cipher.encrypt(plaintext)], [...sealed.subarray(0, plaintext.length), ...tag]);
 });
 
-for (const aead of [new NobleAead(slab), new NodeAead(slab)]) {
+for (const aead of [new NobleAead(slab), new NodeAead(slab), new WasmAead(slab)]) {
   Deno.test(`${aead.name} passes the self-test`, () => {
     assert.equal(selfTestAead(aead, slab, scratch, seededRandom()), undefined);
   });

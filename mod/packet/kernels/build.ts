@@ -1,31 +1,31 @@
 // deno-lint-ignore-file architecture/purity -- a build script that lies beside its sources; the room never imports it
 /**
- * Compiles the AssemblyScript kernels (`*.as` beside this file) and writes the bytes as base64 into `*_wasm.ts`, which
- * are committed so that running needs neither a compiler nor a file at run time.
+ * Compiles the AssemblyScript kernels (`*.as`) and writes the bytes as base64 into `*_wasm.ts` beside each, which are
+ * committed so that running needs neither a compiler nor a file at run time.
  *
  *   deno run --allow-read --allow-write --allow-env mod/packet/kernels/build.ts           write
  *   deno run --allow-read --allow-env mod/packet/kernels/build.ts --check                 fail when out of date
  */
 import asc from "assemblyscript/asc";
 
-const KERNELS = ["checksum"];
-const FLAGS = ["-O3", "--converge", "--noAssert", "--runtime", "stub", "--importMemory", "--enable", "simd"];
-const here = new URL("./", import.meta.url);
+const KERNELS = ["checksum.as", "../../crypto/kernels/chacha20_poly1305.as"].map((path) =>
+  new URL(path, import.meta.url)
+);
+const FLAGS = ["-O3", "--noAssert", "--runtime", "stub", "--importMemory", "--enable", "simd"];
 
-/** WebAssembly bytes of `<name>.as`; throws with the compiler's messages when it does not compile. */
-async function compile(name: string): Promise<Uint8Array> {
+/** WebAssembly bytes of one source; throws with the compiler's messages when it does not compile. */
+async function compile(source: URL): Promise<Uint8Array> {
   let binary: Uint8Array | undefined;
-  const { error, stderr } = await asc.main([`${name}.ts`, "--outFile", `${name}.wasm`, ...FLAGS], {
-    readFile: (file: string) => {
-      if (file !== `${name}.ts`) return null;
-      return Deno.readTextFileSync(new URL(`${name}.as`, here));
-    },
+  const { error, stderr } = await asc.main(["kernel.ts", "--outFile", "kernel.wasm", ...FLAGS], {
+    readFile: (file: string) => file === "kernel.ts" ? Deno.readTextFileSync(source) : null,
     writeFile: (_file: string, contents: Uint8Array | string) => {
       if (typeof contents !== "string") binary = contents;
     },
     listFiles: () => [],
   });
-  if (error || !binary) throw new Error(`Cannot compile ${name}.as: ${error?.message}\n${stderr.toString()}`);
+  if (error || !binary) {
+    throw new Error(`Cannot compile ${source.pathname}: ${error?.message}\n${stderr.toString()}`);
+  }
   return binary;
 }
 
@@ -33,20 +33,19 @@ async function compile(name: string): Promise<Uint8Array> {
 function moduleText(name: string, binary: Uint8Array): string {
   const base64 = btoa(String.fromCharCode(...binary));
   const lines = base64.match(/.{1,100}/g)!.map((line) => `  "${line}"`);
-  return `// Generated from ${name}.as by build.ts; do not edit.\n` +
+  return `// Generated from ${name}.as by mod/packet/kernels/build.ts; do not edit.\n` +
     `export const ${name.toUpperCase()}_WASM = [\n${lines.join(",\n")},\n].join("");\n`;
 }
 
 const check = Deno.args.includes("--check");
 let stale = 0;
-for (const name of KERNELS) {
-  const file = new URL(`${name}_wasm.ts`, here);
-  const fresh = moduleText(name, await compile(name));
+for (const source of KERNELS) {
+  const name = /([^/]+)\.as$/.exec(source.pathname)![1]!;
+  const file = new URL(`${name}_wasm.ts`, source);
+  const fresh = moduleText(name, await compile(source));
   if (!check) Deno.writeTextFileSync(file, fresh);
   else if (Deno.readTextFileSync(file) !== fresh) {
-    console.error(
-      `Cannot accept ${name}_wasm.ts: it differs from a fresh build of ${name}.as. Run build.ts.`,
-    );
+    console.error(`Cannot accept ${name}_wasm.ts: it differs from a fresh build. Run \`deno task kernels\`.`);
     stale++;
   }
 }
