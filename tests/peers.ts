@@ -2,6 +2,7 @@
  * The independent programs on the other side of interop tests, lab, demo and bench, and the Debian packages that
  * carry them. Installing never starts a service: a temporary `policy-rc.d` forbids it.
  */
+import { hasCommand } from "../mod/embedded/testbed/mod.ts";
 
 /** Program → Debian package. */
 export const PEERS: Readonly<Record<string, string>> = {
@@ -20,17 +21,6 @@ export const PEERS: Readonly<Record<string, string>> = {
 };
 
 const POLICY = "/usr/sbin/policy-rc.d";
-
-export function hasCommand(name: string): boolean {
-  return ["/usr/sbin", "/sbin", ...(Deno.env.get("PATH") ?? "").split(":")].some((folder) => {
-    try {
-      const { isFile, mode } = Deno.statSync(`${folder}/${name}`);
-      return isFile && (mode! & 0o111) !== 0;
-    } catch {
-      return false;
-    }
-  });
-}
 
 export function missingPeers(): string[] {
   return Object.keys(PEERS).filter((name) => !hasCommand(name));

@@ -39,7 +39,8 @@ export const COMPATIBILITY_OPTIONS = {
 
 /** The flags that were given and have no effect. Telemetry is left out: without it nothing is missing. */
 export function withoutEffect(values: OptionValues<typeof COMPATIBILITY_OPTIONS>): string[] {
-  const { noTelemetry: _, ...rest } = values;
-  return Object.entries(rest).filter(([, value]) => value !== undefined && value !== false)
-    .map(([key]) => `--${COMPATIBILITY_OPTIONS[key as keyof typeof rest].flag}`);
+  return Object.entries(COMPATIBILITY_OPTIONS)
+    .filter(([key]) => key !== "noTelemetry")
+    .filter(([key]) => Boolean(values[key as keyof typeof values]))
+    .map(([, { flag }]) => `--${flag}`);
 }

@@ -4,8 +4,7 @@
  */
 // @ts-types="../../mod/cli/parse_args.d.ts"
 import { parseArgs } from "@std/cli/parse-args";
-import { insideSandbox, runInSandbox, sandboxObstacle } from "../../mod/embedded/testbed/mod.ts";
-import { hasCommand } from "../peers.ts";
+import { hasCommand, insideSandbox, runInSandbox, sandboxObstacle } from "../../mod/embedded/testbed/mod.ts";
 import { type CaseResult, writeJunit } from "../junit.ts";
 import type { Scenario } from "./scenario.ts";
 

@@ -2,6 +2,7 @@
 import type { Command } from "../command.ts";
 import { client } from "./client.ts";
 import { gateway } from "./gateway.ts";
+import { portal } from "./portal.ts";
 
 export const DEFAULT_COMMAND = "gateway";
-export const COMMANDS: readonly Command[] = [gateway, client];
+export const COMMANDS: readonly Command[] = [gateway, portal, client];

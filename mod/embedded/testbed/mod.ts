@@ -11,3 +11,4 @@ export {
   setNat,
   unblockUdp,
 } from "./nat.ts";
+export { hasCommand } from "./tools.ts";

@@ -4,6 +4,8 @@
  * that one is killed. As a normal user the same works inside a user namespace, where the kernel allows them.
  */
 
+import { hasCommand } from "./tools.ts";
+
 /** Set for the command inside, so that it knows where it is and does not enter a second time. */
 export const SANDBOX_VARIABLE = "POSTERN_SANDBOX";
 const STOP_GRACE_MS = 5000;
@@ -34,7 +36,7 @@ function unshareArguments(root: boolean): string[] {
 export async function sandboxObstacle(): Promise<string | undefined> {
   const root = Deno.uid() === 0;
   for (const tool of ["unshare", "setpriv", "ip", "mount"]) {
-    if (!await succeeds("sh", ["-c", `command -v ${tool}`])) {
+    if (!hasCommand(tool)) {
       return `Cannot make network namespaces: \`${tool}\` is missing. Install util-linux and iproute2.`;
     }
   }

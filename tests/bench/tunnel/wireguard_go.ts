@@ -2,8 +2,7 @@
  * wireguard-go on both ends, as the yardstick: the newest one, built with Go where Go is there. Debian's is from
  * before TUN and UDP offloads, so a ratio to it says nothing; the report names which one ran.
  */
-import { check, type Host } from "../../../mod/embedded/testbed/mod.ts";
-import { hasCommand } from "../../peers.ts";
+import { check, hasCommand, type Host } from "../../../mod/embedded/testbed/mod.ts";
 import type { BenchHosts, Contender, RunningContender } from "./contender.ts";
 import { GATEWAY_ADDRESS } from "./topology.ts";
 
