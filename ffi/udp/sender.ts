@@ -140,10 +140,10 @@ export class Sender {
     this.#reasons = registerReasons(counters);
   }
 
-  /** Sends by another socket of the same family from now on; what the last one could not send is not resumed. */
+  /** Sends by this socket of the same family from now on. What another one could not send is not resumed. */
   target(fd: number): void {
+    if (fd !== this.#fd) this.#resumeEntry = -1;
     this.#fd = fd;
-    this.#resumeEntry = -1;
   }
 
   /**

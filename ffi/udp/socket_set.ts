@@ -71,7 +71,7 @@ export class UdpSocketSet {
   /**
    * Sends the entries [start, end) of `queue` by the socket on `port`; entries of other families are passed over.
    * Returns `end` when done (also when the socket is not open: then they are lost), else the entry at which the
-   * socket's buffer was full; entries before it have left, of that one perhaps a part.
+   * socket's buffer was full: pass it as `start` to go on, before anything else is sent.
    */
   send(port: number, queue: TransmitQueue, start: number, end: number): number {
     const fd = this.#fds[port]!;
