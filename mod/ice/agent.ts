@@ -41,7 +41,7 @@ import type { IceTiming } from "./timing.ts";
 
 /** A pair is kept while the peer's last check on it is younger than this, ms. */
 const KEPT_BY_REQUEST = 15_000;
-/** Least gap between two checks of a pair that are triggered by the peer's checks, ms. */
+/** Least gap between two checks of a pair that are triggered by the peer's checks, but for the first, ms. */
 const TRIGGER_GAP = 250;
 
 export interface IceAgentOptions {
@@ -303,10 +303,10 @@ export class IceAgent {
     if (this.#controlling && message.useCandidate) return;
     const pair = this.#pairOfCheck(message, local, source);
     if (!pair) return;
-    if (pair.lastRequestAt === undefined) this.#events.push({ type: "discovered", source });
+    const isFirst = pair.lastRequestAt === undefined;
+    if (isFirst) this.#events.push({ type: "discovered", source });
     pair.noteRequest(this.#now);
-    const { lastSentAt } = pair.checks;
-    if (!pair.succeeded && (lastSentAt === undefined || this.#now - lastSentAt >= TRIGGER_GAP)) {
+    if (!pair.succeeded && (isFirst || this.#now - (pair.checks.lastSentAt ?? 0) >= TRIGGER_GAP)) {
       pair.checks.expedite();
     }
     if (message.useCandidate && !pair.isNominated) this.#nominate(pair);

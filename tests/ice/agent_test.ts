@@ -304,6 +304,17 @@ Deno.test("a check triggers one of ours only while the pair is unproven, and not
   assert.deepEqual([2500, 2600].map(receive), [1, 0]);
 });
 
+Deno.test("the peer's first check on a pair triggers ours even right after one, which its relay may have dropped", () => {
+  const agent = gatewayAgent();
+  agent.addLocalCandidate(host("10.0.0.1:1"));
+  agent.addRemoteCandidate(host("10.0.0.2:2"), 0);
+  agent.handleTimeout(0);
+  drain(agent);
+  agent.handleStun(check(), address("10.0.0.2:2"), address("10.0.0.1:1"), 30);
+  agent.handleTimeout(30);
+  assert.equal(drain(agent).filter((sent) => sent.transactionKey !== undefined).length, 1);
+});
+
 Deno.test("the first check from an address is reported", () => {
   const agent = gatewayAgent();
   agent.addLocalCandidate(host("10.0.0.1:1"));

@@ -21,7 +21,6 @@ import type { Machine } from "./machine.ts";
 import type { Random } from "./random.ts";
 
 export const RELAY_PORT = 3478;
-const STAMP_SECRET = "stamp secret of the simulated relay";
 /** The credentials' expiry is checked against this wall clock, which stands still. Unix seconds. */
 const WALL_CLOCK = 1_700_000_000;
 const MAX_DATAGRAM = 2_048;
@@ -36,9 +35,12 @@ export class RelayMachine implements Machine {
   readonly #from: number;
   readonly #local: number;
   readonly #transmits: Transmit[] = [];
+  /** New with every start, as Firezone's relays have it: a restarted relay takes other credentials. */
+  readonly #stampSecret: string;
 
   /** Starts on `host`, which must be connected. Peers in private networks are fine here. */
   constructor(host: Host, random: Random) {
+    this.#stampSecret = random.bytes(16).toHex();
     this.#queue = new TransmitQueue(this.#slab, { areaLength: 1 << 17, capacity: 512 });
     this.#buffer = this.#slab.reserve(MAX_DATAGRAM);
     this.#from = this.#slab.reserve(ADDRESS_RECORD_SIZE);
@@ -58,7 +60,7 @@ export class RelayMachine implements Machine {
       },
       counters: this.counters,
       publicAddresses: { v4, v6 },
-      stampSecret: STAMP_SECRET,
+      stampSecret: this.#stampSecret,
       peers: new PeerPolicy({ allowed: ["10.0.0.0/8", "192.168.0.0/16"] }),
       random: random.bytes,
       unixNow: () => WALL_CLOCK,
@@ -68,7 +70,7 @@ export class RelayMachine implements Machine {
 
   /** What the portal would tell the device with this public key. */
   credentialsFor(publicKey: string): RelayCredentials {
-    return relayCredentials({ publicKey, stampSecret: STAMP_SECRET, expiresAt: WALL_CLOCK + 86_400 });
+    return relayCredentials({ publicKey, stampSecret: this.#stampSecret, expiresAt: WALL_CLOCK + 86_400 });
   }
 
   handleDatagram({ source, destination, payload, ecn }: Datagram, now: number): void {
