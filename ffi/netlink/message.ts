@@ -136,7 +136,7 @@ export function readText(value: Uint8Array | undefined): string | undefined {
 export function decodeError(message: NetlinkMessage): { errno: number; text: string | undefined } {
   const { body, flags } = message;
   if (body.length < 4) return { errno: 0, text: undefined };
-  const errno = -new DataView(body.buffer, body.byteOffset, 4).getInt32(0, true);
+  const errno = 0 - new DataView(body.buffer, body.byteOffset, 4).getInt32(0, true);
   if ((flags & NLM_F_ACK_TLVS) === 0 || body.length < 4 + NLMSG_HEADER_SIZE) {
     return { errno, text: undefined };
   }

@@ -5,6 +5,7 @@
  * gone already (spec policy §6.2): such answers are results ({@link Outcome}), other refusals are SystemErrors.
  */
 import {
+  EACCES,
   EADDRNOTAVAIL,
   EAFNOSUPPORT,
   EEXIST,
@@ -53,7 +54,8 @@ import type { IpFamily } from "../../mod/packet/address.ts";
 /** `done`, `already` so (exists on adding, is gone on deleting), or the host lacks that family: `unsupported`. */
 export type Outcome = "done" | "already" | "unsupported";
 
-const UNSUPPORTED = [EOPNOTSUPP, EAFNOSUPPORT];
+/** EACCES: IPv6 is there but switched off by sysctl (`disable_ipv6`); missing rights are EPERM. */
+const UNSUPPORTED = [EOPNOTSUPP, EAFNOSUPPORT, EACCES];
 const GONE = [ENOENT, ESRCH, EADDRNOTAVAIL, ENODEV];
 
 export class RouteSocket {
