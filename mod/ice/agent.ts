@@ -12,7 +12,6 @@
  */
 import type { RandomBytes } from "../crypto/types.ts";
 import type { SocketAddress } from "../packet/address.ts";
-import type { Transmit } from "../packet/transmit.ts";
 import {
   Method,
   shortTermKey,
@@ -22,13 +21,7 @@ import {
   verifyIntegrity,
 } from "../stun/mod.ts";
 import type { Candidate } from "./candidate.ts";
-import {
-  encodeCheck,
-  encodeCheckSuccess,
-  encodeRoleConflict,
-  type IceCredentials,
-  ROLE_CONFLICT,
-} from "./check_messages.ts";
+import { encodeCheck, encodeCheckSuccess, encodeRoleConflict, ROLE_CONFLICT } from "./check_messages.ts";
 import { CheckList } from "./check_list.ts";
 import type { Attempt } from "./check_schedule.ts";
 import { LocalCandidates } from "./local_candidates.ts";
@@ -38,53 +31,12 @@ import { peerReflexivePriority } from "./priority.ts";
 import { RemoteCandidates } from "./remote_candidates.ts";
 import { type IceState, nextState } from "./state.ts";
 import type { IceTiming } from "./timing.ts";
+import type { IceAgentOptions, IceEvent, IcePath, IceTransmit, PairStatus } from "./types.ts";
 
 /** A pair is kept while the peer's last check on it is younger than this, ms. */
 const KEPT_BY_REQUEST = 15_000;
 /** Least gap between two checks of a pair that are triggered by the peer's checks, but for the first, ms. */
 const TRIGGER_GAP = 250;
-
-export interface IceAgentOptions {
-  readonly controlling: boolean;
-  readonly local: IceCredentials;
-  readonly remote: IceCredentials;
-  readonly timing: IceTiming;
-  readonly random: RandomBytes;
-  /** Monotonic ms. */
-  readonly now: number;
-}
-
-/** A datagram to send from the base `src` (our socket, or our address on a relay). */
-export interface IceTransmit extends Transmit {
-  readonly src: SocketAddress;
-  /** Set for checks: the reply will carry this transaction id (see `transactionKey` of mod/stun). */
-  readonly transactionKey?: string;
-}
-
-/** A way to the peer. */
-export interface IcePath {
-  readonly local: Candidate;
-  readonly remote: Candidate;
-  /** Base of `local`. */
-  readonly source: SocketAddress;
-  /** Address of `remote`. */
-  readonly destination: SocketAddress;
-}
-
-export type IceEvent =
-  | { readonly type: "state"; readonly state: IceState }
-  /** Data goes this way from now on. */
-  | { readonly type: "nominated" } & IcePath
-  /** The peer checks from this address: its first authenticated request on a pair. */
-  | { readonly type: "discovered"; readonly source: SocketAddress };
-
-/** One line of {@link IceAgent.pairs}. */
-export interface PairStatus extends IcePath {
-  /** u64. */
-  readonly priority: bigint;
-  readonly nominated: boolean;
-  readonly succeeded: boolean;
-}
 
 export class IceAgent {
   #controlling: boolean;

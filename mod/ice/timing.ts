@@ -22,10 +22,3 @@ export const GATEWAY_IDLE: IceTiming = { initialRto: 25_000, maxRto: 25_000, max
 export function checkGap(timing: IceTiming, n: number): number {
   return Math.min(timing.initialRto * 2 ** Math.min(n - 1, timing.maxAttempts), timing.maxRto);
 }
-
-/** Ms from the first check of a pair that never answers to its removal: 15.25 s for CLIENT_ACTIVE. */
-export function silentPairTimeout(timing: IceTiming): number {
-  let total = 0;
-  for (let n = 1; n <= timing.maxAttempts; n++) total += checkGap(timing, n);
-  return total;
-}

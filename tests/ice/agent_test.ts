@@ -448,7 +448,7 @@ Deno.test("any sequence of candidates, checks and time keeps the agent within it
       }
       assert.fail("the pairs never die");
     }),
-    { numRuns: 60 },
+    { numRuns: 30 },
   );
 });
 

@@ -6,11 +6,10 @@
  * machine that never comes to rest, is an error.
  */
 import { SocketAddress } from "../../mod/packet/address.ts";
-import type { Transmit } from "../../mod/packet/transmit.ts";
 import type { Clock } from "./clock.ts";
 import type { Datagram } from "./datagram.ts";
 import type { Link, LinkConditions } from "./link.ts";
-import type { Machine } from "./machine.ts";
+import type { Machine, Outgoing } from "./machine.ts";
 import { isUnspecified, type Member, type Network } from "./network.ts";
 import type { Trace } from "./trace.ts";
 
@@ -154,7 +153,7 @@ export class Host {
     }
   }
 
-  #send(process: Process, { src, dst, payload }: Transmit): void {
+  #send(process: Process, { src, dst, payload, ecn = 0 }: Outgoing): void {
     const wanted = src && !isUnspecified(src) ? src.ip : undefined;
     const port = src && process.ports.includes(src.port) ? src.port : process.ports[0];
     const out = this.#interfaces.find(({ addresses }) =>
@@ -169,7 +168,7 @@ export class Host {
       this.trace.drops.set("unroutable", (this.trace.drops.get("unroutable") ?? 0) + 1);
       return;
     }
-    const datagram = { source, destination: dst, payload: payload.slice(), ecn: 0, origin: this.name };
+    const datagram = { source, destination: dst, payload: payload.slice(), ecn, origin: this.name };
     out.link.cross(datagram, "out", (arrived) => out.network.route(arrived));
   }
 }

@@ -5,6 +5,11 @@
 import type { Transmit } from "../../mod/packet/transmit.ts";
 import type { Datagram } from "./datagram.ts";
 
+export interface Outgoing extends Transmit {
+  /** ECN code point; 0 when absent. */
+  readonly ecn?: number;
+}
+
 export interface Machine {
   handleDatagram(datagram: Datagram, now: number): void;
   handleTimeout(now: number): void;
@@ -14,5 +19,5 @@ export interface Machine {
    * A `src` decides the source IP, and among several bound ports the source port. Absent, or with the unspecified IP:
    * the host decides by the destination's family.
    */
-  pollTransmit(): Transmit | undefined;
+  pollTransmit(): Outgoing | undefined;
 }

@@ -140,8 +140,9 @@ export class NodeWorld {
   longestOutage(ms: number): number {
     const { world } = this;
     const start = world.now;
-    this.#pingEvery(100, ms);
+    const stop = this.#pingEvery(100);
     world.run(ms);
+    stop();
     const echoes = this.client.received.filter(({ at }) => at >= start).map(({ at }) => at);
     const times = [start, ...echoes, world.now];
     return Math.max(...times.slice(1).map((at, i) => at - times[i]!));
@@ -162,14 +163,22 @@ export class NodeWorld {
   #ping(limit: number): boolean {
     const { world } = this;
     const start = world.now;
-    this.#pingEvery(10, limit);
-    return world.runUntil(() => (this.client.received.at(-1)?.at ?? -1) > start, limit);
+    const stop = this.#pingEvery(10);
+    const heard = world.runUntil(() => (this.client.received.at(-1)?.at ?? -1) > start, limit);
+    stop();
+    return heard;
   }
 
-  #pingEvery(interval: number, ms: number): void {
-    for (let at = 0; at < ms; at += interval) {
-      this.world.after(at, () => void this.client.send("gateway", "ping"));
-    }
+  /** Sends a text now and every `interval` ms until the returned function is called. */
+  #pingEvery(interval: number): () => void {
+    let isOver = false;
+    const ping = () => {
+      if (isOver) return;
+      this.client.send("gateway", "ping");
+      this.world.after(interval, ping);
+    };
+    this.world.after(0, ping);
+    return () => isOver = true;
   }
 
   #machine(role: Role): NodeMachine {

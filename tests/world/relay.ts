@@ -13,11 +13,10 @@ import {
 } from "../../mod/packet/address.ts";
 import { Counters } from "../../mod/packet/counters.ts";
 import { Slab } from "../../mod/packet/slab.ts";
-import type { Transmit } from "../../mod/packet/transmit.ts";
 import { TransmitQueue } from "../../mod/packet/transmit_queue.ts";
 import type { Datagram } from "./datagram.ts";
 import type { Host } from "./host.ts";
-import type { Machine } from "./machine.ts";
+import type { Machine, Outgoing } from "./machine.ts";
 import type { Random } from "./random.ts";
 
 export const RELAY_PORT = 3478;
@@ -34,7 +33,7 @@ export class RelayMachine implements Machine {
   readonly #buffer: number;
   readonly #from: number;
   readonly #local: number;
-  readonly #transmits: Transmit[] = [];
+  readonly #transmits: Outgoing[] = [];
   /** New with every start, as Firezone's relays have it: a restarted relay takes other credentials. */
   readonly #stampSecret: string;
 
@@ -93,7 +92,7 @@ export class RelayMachine implements Machine {
     return this.server.pollTimeout();
   }
 
-  pollTransmit(): Transmit | undefined {
+  pollTransmit(): Outgoing | undefined {
     this.#flush();
     return this.#transmits.shift();
   }
@@ -106,7 +105,7 @@ export class RelayMachine implements Machine {
       const end = queue.offsetOf(i) + queue.lengthOf(i);
       for (let at = queue.offsetOf(i); at < end; at += queue.segmentOf(i)) {
         const payload = this.#slab.bytes.slice(at, Math.min(end, at + queue.segmentOf(i)));
-        this.#transmits.push({ dst: dst!, payload, ...(src ? { src } : {}) });
+        this.#transmits.push({ dst: dst!, payload, ecn: queue.ecnOf(i), ...(src ? { src } : {}) });
       }
     }
     queue.clear();
