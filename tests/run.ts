@@ -7,7 +7,7 @@
  * - `lab`: the short scenarios in network namespaces.
  * - `demo`: the demo, as a person would start it.
  *
- * All phases but the first run in a sandbox that vanishes with everything in it. What cannot run here is named at the
+ * Types are not checked here: `deno task check` does. All phases but the first run in a sandbox that vanishes with everything in it. What cannot run here is named at the
  * end; with `CI` set it is a failure. Reports are JUnit files in `.cache/junit/`.
  */
 import { runInSandbox, sandboxObstacle } from "../mod/embedded/testbed/mod.ts";
@@ -68,7 +68,16 @@ async function runPhase(phase: Phase, sandbox: boolean): Promise<boolean> {
   const folders = foldersOf(phase);
   if (folders.length === 0) throw new Error(`There are no ${phase} tests.`);
   const permissions = phase === "unit" ? ["--no-prompt", "--parallel"] : ["--allow-all"];
-  return await run([deno, "test", "--quiet", ...permissions, "--junit-path", report, ...folders]) === 0;
+  return await run([
+    deno,
+    "test",
+    "--quiet",
+    "--no-check",
+    ...permissions,
+    "--junit-path",
+    report,
+    ...folders,
+  ]) === 0;
 }
 
 async function runDemo(report: string): Promise<boolean> {
