@@ -44,10 +44,7 @@ namespaceTest(
   "tun_offloads",
 );
 namespaceTest("without rights the error says so", "tun_unprivileged");
-namespaceTest("a missing /dev/net/tun is made", "tun_node", [
-  "-m",
-  "sh",
-  "-c",
-  'mount -t tmpfs tmpfs /dev/net && exec "$@"',
-  "sh",
-]);
+namespaceTest("a missing /dev/net/tun is made", "tun_node", {
+  wrap: ["-m", "sh", "-c", 'mount -t tmpfs tmpfs /dev/net && exec "$@"', "sh"],
+  machineRoot: true,
+});
