@@ -15,7 +15,8 @@ export const FIRST_NUMBER = 0x4000;
 export const LAST_NUMBER = 0x4fff;
 const NUMBERS = LAST_NUMBER - FIRST_NUMBER + 1;
 
-const USABLE_MS = 600_000;
+/** 10 minutes less a margin for the way: what leaves at the last moment must arrive before the relay's own end. */
+const USABLE_MS = 595_000;
 const RESERVED_MS = 900_000;
 const REFRESH_MS = 300_000;
 /** RFC 8656 §9: a permission lasts 5 minutes, and only a bind renews it. */

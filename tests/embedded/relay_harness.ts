@@ -1,5 +1,7 @@
 /** The relay core on a slab of its own, driven with plain values: what the tests of the relay and of TURN talk to. */
-import { DEFAULT_LIMITS, PeerPolicy, type RelayLimits, RelayServer } from "../../mod/embedded/relay/mod.ts";
+import { DEFAULT_LIMITS, type RelayLimits } from "../../mod/embedded/relay/allocations.ts";
+import type { PeerPolicy } from "../../mod/embedded/relay/peer_policy.ts";
+import { RelayServer } from "../../mod/embedded/relay/relay_server.ts";
 import {
   ADDRESS_RECORD_SIZE,
   type IpFamily,

@@ -8,3 +8,4 @@ export {
   RelayServer,
   type RelayServerOptions,
 } from "./relay_server.ts";
+export { type Relay, type RelayOptions, startRelay } from "./relay_io.ts";
