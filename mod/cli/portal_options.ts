@@ -30,10 +30,12 @@ export const PORTAL_OPTIONS = {
   tlsKey: { flag: "tls-key", env: "POSTERN_TLS_KEY", kind: "text", value: "file", help: "PEM private key." },
 } as const satisfies OptionTable;
 
+type PortalValues = OptionValues<typeof PORTAL_OPTIONS>;
+
 export const POLICY_POSITIONAL = { name: "POLICY", help: "The policy file (TOML)." };
 
 export function portalServiceOptions(
-  values: OptionValues<typeof PORTAL_OPTIONS>,
+  values: Pick<PortalValues, "listen" | "state"> & Partial<Pick<PortalValues, "tlsCert" | "tlsKey">>,
   policy: string | undefined,
 ): PortalServiceOptions {
   if (policy === undefined) throw new UsageError("Name the policy file.");

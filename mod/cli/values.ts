@@ -1,5 +1,5 @@
 /** Values that operators write in flags and variables, read strictly. */
-import { SocketAddress } from "../packet/address.ts";
+import { formatIp, type IpFamily, parseIp, SocketAddress } from "../packet/address.ts";
 import { UsageError } from "./errors.ts";
 
 const UNITS_MS: Readonly<Record<string, number>> = {
@@ -32,4 +32,45 @@ export function parseListenAddress(text: string, source: string): SocketAddress 
     );
   }
   return address;
+}
+
+export function parsePort(text: string, source: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port < 1 || port > 65535) {
+    throw new UsageError(`${source} is \`${text}\`, which is no port. It is 1 to 65535.`);
+  }
+  return port;
+}
+
+/** `49152-65535` */
+export function parsePortRange(text: string, source: string): [lowest: number, highest: number] {
+  const [lowest, highest, ...rest] = text.split("-").map((part) => parsePort(part, source));
+  if (lowest === undefined || highest === undefined || rest.length > 0 || lowest > highest) {
+    throw new UsageError(`${source} is \`${text}\`, which is no range of ports. Write it like 49152-65535.`);
+  }
+  return [lowest, highest];
+}
+
+/** An IP address of one family, in its canonical text. */
+export function parseAddressOf(family: IpFamily, text: string, source: string): string {
+  const bytes = parseIp(text);
+  if (bytes?.length !== (family === 4 ? 4 : 16)) {
+    throw new UsageError(`${source} is \`${text}\`, which is no IPv${family} address.`);
+  }
+  return formatIp(bytes);
+}
+
+/** `10.0.0.0/8,fd00::/8`; an empty text is an empty list. */
+export function parseCidrs(text: string, source: string): string[] {
+  const parts = text.split(",").map((part) => part.trim()).filter(Boolean);
+  for (const part of parts) {
+    const [address, length, ...rest] = part.split("/");
+    const bits = (parseIp(address!)?.length ?? 0) * 8;
+    const valid = bits > 0 && rest.length === 0 &&
+      (length === undefined || (/^\d{1,3}$/.test(length) && Number(length) <= bits));
+    if (!valid) {
+      throw new UsageError(`${source} has \`${part}\`, which is no network. Write it like 10.0.0.0/8.`);
+    }
+  }
+  return parts;
 }

@@ -1,8 +1,6 @@
 /** `postern gateway`: serves the clients of a site on behalf of a portal. A drop-in for Firezone's gateway. */
 import { getLogger } from "@logtape/logtape";
-import { firezoneId, IDENTITY_FILES, readResolvConf, systemFacts, TunnelHost } from "../../host/mod.ts";
-import { startGateway } from "../../runtime/mod.ts";
-import { raiseBufferLimits } from "../buffers.ts";
+import { systemFacts } from "../../host/mod.ts";
 import type { Command } from "../command.ts";
 import { COMPATIBILITY_OPTIONS, withoutEffect } from "../compatibility.ts";
 import { readFileIfAny } from "../files.ts";
@@ -12,7 +10,7 @@ import { requireNetworkAdministration } from "../permissions.ts";
 import { runService } from "../session.ts";
 import { findToken, TOKEN_VARIABLE } from "../token.ts";
 import { healthAddress, portalIdentity, TUNNEL_OPTIONS, tunnelOptions } from "../tunnel_options.ts";
-import { tunnelService } from "../tunnel_service.ts";
+import { gatewayService } from "../gateway_service.ts";
 
 const OPTIONS = {
   ...TUNNEL_OPTIONS,
@@ -52,18 +50,18 @@ export const gateway: Command = {
     const token = findToken(positionals[0], environment("CREDENTIALS_DIRECTORY"), {
       readFile: readFileIfAny,
     });
-    const system = systemFacts();
     startLogging(options.logFormat as LogFormat, environment("RUST_LOG"));
     return await runService("gateway", async () => {
       const log = getLogger(["postern", "cli"]);
       const ignored = withoutEffect(options);
       if (ignored.length > 0) log.warn("Options without effect here", { options: ignored.join(" ") });
-      const id = firezoneId(options.id, IDENTITY_FILES);
-      const portal = portalIdentity(options, token, id, system, readFileIfAny);
-      log.debug("Nameservers of this host", { nameservers: readResolvConf().nameservers.join(" ") });
-      if (!options.noIncreaseBuffers) raiseBufferLimits();
-      const host = new TunnelHost({ tunName: tunnel.tunName, masquerade: options.masquerade });
-      return tunnelService(await startGateway({ portal, tunnel, host }));
+      return await gatewayService({
+        identity: (id) => portalIdentity(options, token, id, systemFacts(), readFileIfAny),
+        firezoneId: options.id,
+        tunnel,
+        masquerade: options.masquerade,
+        raiseBuffers: !options.noIncreaseBuffers,
+      });
     }, address);
   },
 };

@@ -1,0 +1,120 @@
+/** `postern up policy.toml`: portal, relay and gateway in one process, for one machine and one site. */
+import type { Command } from "../command.ts";
+import { CommandError } from "../errors.ts";
+import { type LogFormat, startLogging } from "../log/mod.ts";
+import { helpText, type OptionTable, parseOptions } from "../options.ts";
+import { requireNetworkAdministration } from "../permissions.ts";
+import { POLICY_POSITIONAL, PORTAL_OPTIONS, portalServiceOptions } from "../portal_options.ts";
+import { portalService } from "../portal_service.ts";
+import { RELAY_OPTIONS, relayOptions, relayService } from "../relay_service.ts";
+import { runService, type Service } from "../session.ts";
+import { healthAddress, portalIdentity, TUNNEL_OPTIONS, tunnelOptions } from "../tunnel_options.ts";
+import { gatewayService } from "../gateway_service.ts";
+import { systemFacts } from "../../host/mod.ts";
+import { readFileIfAny } from "../files.ts";
+import type { PortalServer } from "../../embedded/portal/mod.ts";
+
+/** The gateway reaches its portal over the loopback: plain, with nothing to configure. A proxy in front does TLS. */
+const { apiUrl: _apiUrl, tokenInHeaderOnly: _header, extraCa: _ca, ...GATEWAY_OPTIONS } = TUNNEL_OPTIONS;
+const { tlsCert: _cert, tlsKey: _key, ...PLAIN_PORTAL_OPTIONS } = PORTAL_OPTIONS;
+
+const OPTIONS = {
+  ...PLAIN_PORTAL_OPTIONS,
+  ...RELAY_OPTIONS,
+  gateway: {
+    flag: "gateway",
+    kind: "text",
+    value: "name",
+    help: "Which [[gateway]] of the policy runs here; the first when absent.",
+  },
+  noMasquerade: {
+    flag: "no-masquerade",
+    env: "POSTERN_NO_MASQUERADE",
+    kind: "switch",
+    help: "Leave forwarding and masquerading to the host.",
+  },
+  healthCheckAddr: {
+    flag: "health-check-addr",
+    env: "HEALTH_CHECK_ADDR",
+    kind: "text",
+    value: "address",
+    default: "0.0.0.0:8080",
+    help: "Where /healthz, /readyz and /metrics are served; `off` for nowhere.",
+  },
+  ...GATEWAY_OPTIONS,
+} as const satisfies OptionTable;
+
+export const up: Command = {
+  name: "up",
+  summary: "Portal, relay and gateway in one process, from one policy file",
+  async run(args, environment) {
+    const { options, positionals, help } = parseOptions(OPTIONS, [POLICY_POSITIONAL], args, environment);
+    if (help) {
+      const usage = "postern up [options] POLICY";
+      console.log(helpText("Portal, relay and gateway in one process.", usage, OPTIONS, [POLICY_POSITIONAL]));
+      return 0;
+    }
+    const address = healthAddress(options.healthCheckAddr);
+    const portalSettings = portalServiceOptions(options, positionals[0]);
+    const relaySettings = relayOptions(options, []);
+    const tunnel = tunnelOptions({ ...TUNNEL_DEFAULTS, ...options });
+    if (!options.noCheck) requireNetworkAdministration();
+    startLogging(options.logFormat as LogFormat, environment("RUST_LOG"));
+    return await runService("up", async () => {
+      const services: Service[] = [];
+      try {
+        const relay = await relayService(relaySettings);
+        services.push(relay);
+        const portal = await portalService({ ...portalSettings, relays: [relay.policy] });
+        services.push(portal);
+        const values = { ...TUNNEL_DEFAULTS, ...options, apiUrl: localUrl(portal.server) };
+        const token = gatewayToken(portal.server, options.gateway);
+        const gateway = await gatewayService({
+          identity: (id) => portalIdentity(values, token, id, systemFacts(), readFileIfAny),
+          firezoneId: options.id,
+          tunnel,
+          masquerade: !options.noMasquerade,
+          raiseBuffers: !options.noIncreaseBuffers,
+        });
+        services.push(gateway);
+      } catch (error) {
+        await stopAll(services);
+        throw error;
+      }
+      return together(services);
+    }, address);
+  },
+};
+
+const TUNNEL_DEFAULTS = { apiUrl: "", tokenInHeaderOnly: false, extraCa: undefined };
+
+/** Wherever the portal listens, this host reaches it at the loopback, or at the one address it is bound to. */
+function localUrl({ url, port }: PortalServer): string {
+  const host = new URL(url).hostname;
+  return `ws://${host === "0.0.0.0" ? "127.0.0.1" : host === "[::]" ? "[::1]" : host}:${port}`;
+}
+
+function gatewayToken({ policy }: PortalServer, name: string | undefined): string {
+  const gateway = policy.gateways.find((one) => name === undefined || one.name === name);
+  if (gateway) return gateway.token;
+  throw new CommandError(
+    name === undefined
+      ? "Cannot start the gateway: the policy has no [[gateway]]. Add one."
+      : `Cannot start the gateway: the policy has no [[gateway]] called "${name}".`,
+  );
+}
+
+/** One service of several: ready when all are, ended when one is. The last to start is the first to stop. */
+function together(services: readonly Service[]): Service {
+  return {
+    done: Promise.race(services.map(({ done }) => done)),
+    readiness: () =>
+      services.map((one) => one.readiness()).find(({ ready }) => !ready) ?? services.at(-1)!.readiness(),
+    metrics: async () => (await Promise.all(services.map((one) => one.metrics()))).flat(),
+    stop: () => stopAll(services),
+  };
+}
+
+async function stopAll(services: readonly Service[]): Promise<void> {
+  for (const service of [...services].reverse()) await service.stop();
+}

@@ -1,0 +1,27 @@
+/** The gateway as a service, for `gateway` and `up`. */
+import { getLogger } from "@logtape/logtape";
+import { firezoneId, IDENTITY_FILES, readResolvConf, TunnelHost } from "../host/mod.ts";
+import { type PortalIdentity, startGateway, type TunnelOptions } from "../runtime/mod.ts";
+import { raiseBufferLimits } from "./buffers.ts";
+import type { Service } from "./session.ts";
+import { tunnelService } from "./tunnel_service.ts";
+
+const log = getLogger(["postern", "cli"]);
+
+export interface GatewayServiceOptions {
+  readonly identity: (firezoneId: string) => PortalIdentity;
+  /** As the operator gave it. */
+  readonly firezoneId: string | undefined;
+  readonly tunnel: TunnelOptions;
+  readonly masquerade: boolean;
+  readonly raiseBuffers: boolean;
+}
+
+export async function gatewayService(options: GatewayServiceOptions): Promise<Service> {
+  const portal = options.identity(firezoneId(options.firezoneId, IDENTITY_FILES));
+  log.debug("Nameservers of this host", { nameservers: readResolvConf().nameservers.join(" ") });
+  if (options.raiseBuffers) raiseBufferLimits();
+  const { tunnel, masquerade } = options;
+  const host = new TunnelHost({ tunName: tunnel.tunName, masquerade });
+  return tunnelService(await startGateway({ portal, tunnel, host }));
+}

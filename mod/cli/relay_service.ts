@@ -1,0 +1,115 @@
+/** The embedded relay as a service, and the options that `relay` and `up` have in common for it. */
+import { getLogger } from "@logtape/logtape";
+import { type RelayOptions, startRelay } from "../embedded/relay/mod.ts";
+import type { RelayPolicy } from "../embedded/portal/mod.ts";
+import { SocketAddress } from "../packet/address.ts";
+import { UsageError } from "./errors.ts";
+import { counterMetrics } from "./metrics.ts";
+import type { OptionTable, OptionValues } from "./options.ts";
+import type { Service } from "./session.ts";
+import { parseAddressOf, parseCidrs, parsePort, parsePortRange } from "./values.ts";
+
+const log = getLogger(["postern", "relay"]);
+
+export const RELAY_OPTIONS = {
+  publicIpv4: {
+    flag: "public-ipv4",
+    env: "PUBLIC_IP4_ADDR",
+    kind: "text",
+    value: "address",
+    help: "IPv4 address that devices reach the relay at.",
+  },
+  publicIpv6: {
+    flag: "public-ipv6",
+    env: "PUBLIC_IP6_ADDR",
+    kind: "text",
+    value: "address",
+    help: "IPv6 address that devices reach the relay at.",
+  },
+  relayPort: {
+    flag: "relay-port",
+    env: "POSTERN_RELAY_PORT",
+    kind: "text",
+    value: "port",
+    default: "3478",
+    help: "UDP port of the relay.",
+  },
+  relayPorts: {
+    flag: "relay-ports",
+    env: "POSTERN_RELAY_PORTS",
+    kind: "text",
+    value: "range",
+    default: "49152-65535",
+    help: "UDP ports for relayed connections; open or forward them like the relay's port.",
+  },
+  relayAllow: {
+    flag: "relay-allow",
+    env: "POSTERN_RELAY_ALLOW",
+    kind: "text",
+    value: "networks",
+    help: "Private networks that the relay may send to all the same, separated by commas.",
+  },
+} as const satisfies OptionTable;
+
+/** @param refused addresses that the relay must not send to: those of the portal */
+export function relayOptions(
+  values: OptionValues<typeof RELAY_OPTIONS>,
+  refused: readonly string[],
+  stampSecret?: string,
+): RelayOptions {
+  const addresses = {
+    v4: values.publicIpv4 && parseAddressOf(4, values.publicIpv4, "`--public-ipv4`"),
+    v6: values.publicIpv6 && parseAddressOf(6, values.publicIpv6, "`--public-ipv6`"),
+  };
+  if (!addresses.v4 && !addresses.v6) {
+    throw new UsageError(
+      "Say where devices reach the relay: `--public-ipv4`, `--public-ipv6` or both. " +
+        "Behind a NAT that is the router's address, with the relay's ports forwarded.",
+    );
+  }
+  return {
+    addresses,
+    port: parsePort(values.relayPort, "`--relay-port`"),
+    portRange: parsePortRange(values.relayPorts, "`--relay-ports`"),
+    allowedPeers: parseCidrs(values.relayAllow ?? "", "`--relay-allow`"),
+    refusedPeers: refused,
+    ...(stampSecret === undefined ? {} : { stampSecret }),
+  };
+}
+
+export interface RelayService extends Service {
+  /** What the portal needs to know to hand this relay out. */
+  readonly policy: RelayPolicy;
+}
+
+export async function relayService(options: RelayOptions): Promise<RelayService> {
+  const relay = await startRelay(options);
+  const { v4, v6 } = relay.addresses;
+  const [socket4, socket6] = [v4 && SocketAddress.of(v4, relay.port), v6 && SocketAddress.of(v6, relay.port)];
+  log.info("Relay is listening", { addresses: [socket4, socket6].filter(Boolean).join(" ") });
+  return {
+    policy: {
+      stampSecret: relay.stampSecret,
+      ...(socket4 ? { v4: socket4 } : {}),
+      ...(socket6 ? { v6: socket6 } : {}),
+    },
+    done: relay.done,
+    readiness: () => ({ ready: true, reason: "The relay is listening." }),
+    metrics: () => Promise.resolve(relayMetrics(relay.stats())),
+    stop: () => relay.stop(),
+  };
+}
+
+/** Current numbers among the counters. */
+const GAUGES: readonly string[] = ["relay_allocations", "relay_channels"];
+
+function relayMetrics(stats: Readonly<Record<string, number>>) {
+  const counters = Object.entries(stats).filter(([name]) => !GAUGES.includes(name));
+  const gauges = GAUGES.map((name) => ({
+    name,
+    kind: "gauge" as const,
+    help: `Relay: ${name.replace("relay_", "")} right now.`,
+    value: stats[name] ?? 0,
+  }));
+  return [...counterMetrics(new Map(counters)), ...gauges];
+}
