@@ -1,5 +1,5 @@
 /**
- * OpenSSL's libcrypto, 3.x or 1.1, as far as the AEAD needs it. On nearly every Linux; null where it is not.
+ * OpenSSL's libcrypto, 3.x or 1.1, as far as the AEAD and X25519 need it. On nearly every Linux; null where it is not.
  *
  * The functions are the same in both versions. `_buffer` variants take typed arrays (key set-up); the others take
  * integers and existing pointers only, which keeps Deno's 5 ns call path.
@@ -22,6 +22,15 @@ const SYMBOLS = {
   EVP_CipherUpdate: { parameters: ["pointer", "pointer", "pointer", "pointer", "i32"], result: "i32" },
   EVP_CipherFinal_ex: { parameters: ["pointer", "pointer", "pointer"], result: "i32" },
   EVP_CIPHER_CTX_ctrl: { parameters: ["pointer", "i32", "i32", "pointer"], result: "i32" },
+  EVP_PKEY_new_raw_private_key: { parameters: ["i32", "pointer", "buffer", "u64"], result: "pointer" },
+  EVP_PKEY_new_raw_public_key: { parameters: ["i32", "pointer", "buffer", "u64"], result: "pointer" },
+  EVP_PKEY_get_raw_public_key: { parameters: ["pointer", "buffer", "buffer"], result: "i32" },
+  EVP_PKEY_free: { parameters: ["pointer"], result: "void" },
+  EVP_PKEY_CTX_new: { parameters: ["pointer", "pointer"], result: "pointer" },
+  EVP_PKEY_CTX_free: { parameters: ["pointer"], result: "void" },
+  EVP_PKEY_derive_init: { parameters: ["pointer"], result: "i32" },
+  EVP_PKEY_derive_set_peer: { parameters: ["pointer", "pointer"], result: "i32" },
+  EVP_PKEY_derive: { parameters: ["pointer", "buffer", "buffer"], result: "i32" },
 } as const;
 
 export type Libcrypto = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];

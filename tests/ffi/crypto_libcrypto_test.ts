@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
+import { x25519 } from "@noble/curves/ed25519.js";
 import { createLibcryptoAead } from "../../ffi/crypto_libcrypto.ts";
+import { createLibcryptoDh } from "../../ffi/crypto_libcrypto_dh.ts";
 import { Slab } from "../../mod/packet/slab.ts";
 
 const slab = new Slab(262144);
@@ -122,4 +124,49 @@ Deno.test("a freed key refuses to work, and freeing twice is harmless", () => {
   assert.throws(() => key.seal(at, 16, 0, 0), /freed/);
   assert.throws(() => key.open(at, 32, 0, 0), /freed/);
   assert.throws(() => aead.createKey(new Uint8Array(31)), RangeError);
+});
+
+Deno.test("X25519 gives the key and secret of RFC 7748 section 6.1, and agrees with the reference twin", () => {
+  const dh = createLibcryptoDh()!;
+  const bob = hex("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb");
+  const alicePublic = hex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a");
+  assert.deepEqual(
+    dh.publicKey(bob),
+    hex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f"),
+  );
+  assert.deepEqual(
+    dh.sharedSecret(bob, alicePublic),
+    hex("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742"),
+  );
+  const own = crypto.getRandomValues(new Uint8Array(32));
+  assert.deepEqual(dh.publicKey(own), x25519.getPublicKey(own));
+  assert.deepEqual(dh.sharedSecret(own, alicePublic), x25519.getSharedSecret(own, alicePublic));
+  assert.throws(() => dh.publicKey(new Uint8Array(31)), RangeError);
+});
+
+Deno.test("X25519 notices a private key array that was overwritten, and takes many keys", () => {
+  const dh = createLibcryptoDh()!;
+  const peer = x25519.getPublicKey(new Uint8Array(32).fill(9));
+  const key = new Uint8Array(32).fill(1);
+  for (let i = 0; i < 300; i++) {
+    key[5] = i;
+    assert.deepEqual(dh.publicKey(key), dh.publicKey(key.slice()));
+    if (i % 50 === 0) assert.deepEqual(dh.sharedSecret(key, peer), x25519.getSharedSecret(key, peer));
+  }
+});
+
+Deno.test("X25519 with a low-order point gives no secret", () => {
+  const dh = createLibcryptoDh()!;
+  const key = crypto.getRandomValues(new Uint8Array(32));
+  for (
+    const point of [
+      "00".repeat(32),
+      "01" + "00".repeat(31),
+      "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+      "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+      "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    ]
+  ) {
+    assert.equal(dh.sharedSecret(key, hex(point)), undefined, point);
+  }
 });
