@@ -1,5 +1,6 @@
 /**
- * The C library, as far as sockets and waiting need it (`deno_tun/` has its own part): one lazy `dlopen`, typed, Linux x86-64 and arm64 (glibc).
+ * The C library, as far as sockets and waiting need it (`deno_tun/` has its own part): one lazy `dlopen`, typed,
+ * Linux x86-64 and arm64 (glibc).
  *
  * Deno calls a foreign function in 5 ns when every argument is an integer, a `bigint` that already exists, or an
  * existing pointer object; a JS number for a 64-bit argument or a `buffer` leaves that path (spec dataplane §1).
