@@ -87,9 +87,14 @@ export class Host {
     return process;
   }
 
-  /** Runs lines of `ip` commands, in one process: `await host.ip("link set eth0 down")`. */
+  /** Runs lines of `ip` commands in order: `await host.ip("link set eth0 down", "-6 route flush table 7")`. */
   async ip(...lines: string[]): Promise<void> {
-    await check(["ip", "-n", this.name, "-batch", "-"], { input: lines.join("\n") + "\n" });
+    for (let start = 0, end = 0; start < lines.length; start = end) {
+      const v6 = lines[start]!.startsWith("-6 ");
+      while (end < lines.length && lines[end]!.startsWith("-6 ") === v6) end++;
+      const batch = lines.slice(start, end).map((line) => line.replace(/^-6 /, "")).join("\n");
+      await check(["ip", "-n", this.name, ...(v6 ? ["-6"] : []), "-batch", "-"], { input: `${batch}\n` });
+    }
   }
 
   /** Loads an nftables ruleset. */
