@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { relayCredentials } from "../../mod/embedded/relay/mod.ts";
+import { PeerPolicy, relayCredentials } from "../../mod/embedded/relay/mod.ts";
 import { SocketAddress } from "../../mod/packet/address.ts";
 import { decodeChannelData, encodeChannelData } from "../../mod/stun/mod.ts";
 import { Allocation } from "../../mod/turn/mod.ts";
@@ -210,6 +210,19 @@ Deno.test("two clients of one relay reach each other's relayed address inside it
       payloads.map((payload) => ({ channel: toAlice, payload })),
     );
   }
+});
+
+Deno.test("a relayed port that nobody has leads nowhere, or to the host where that is allowed", () => {
+  const { relay, client } = setUp();
+  const channel = client.bind(SocketAddress.of(RELAY_V4, client.port === 50000 ? 50001 : 50000)!);
+  deepEqual(relay.fromClient(client.from, [encodeChannelData(channel, new Uint8Array(8))], NOW), []);
+
+  const open = setUp({ peers: new PeerPolicy({ allowed: [RELAY_V4] }) });
+  const host = SocketAddress.of(RELAY_V4, open.client.port === 50000 ? 50001 : 50000)!;
+  const [sent] = open.relay.fromClient(open.client.from, [
+    encodeChannelData(open.client.bind(host), new Uint8Array(8)),
+  ], NOW);
+  equal(sent?.dst.key, host.key);
 });
 
 Deno.test("a released allocation is gone with its port", () => {

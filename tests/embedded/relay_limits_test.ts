@@ -79,6 +79,14 @@ Deno.test("of the relay's own addresses only relayed ports can be peers", () => 
   equal(client.bind(0x4003, address(`${RELAY_V4}:50000`)), 0);
 });
 
+Deno.test("other sockets of the relay's host can be allowed by name, its listening port never", () => {
+  const client = new RawClient({ peers: new PeerPolicy({ allowed: [RELAY_V4] }) });
+  client.allocate();
+  equal(client.bind(0x4000, address(`${RELAY_V4}:22`)), 0);
+  equal(client.bind(0x4001, address(`${RELAY_V4}:50000`)), 0);
+  equal(client.bind(0x4002, address(`${RELAY_V4}:3478`)), 403);
+});
+
 Deno.test("a range that is none is named in the error", () => {
   for (const range of ["10.0.0.0/33", "example", "10.0.0.0/8/8", "10.0.0/8", "fd00::/129", "1.2.3.4/"]) {
     throws(

@@ -8,6 +8,12 @@ export const CHANNEL_COOL_DOWN_MS = 300_000;
 
 const UNSPECIFIED = { 4: new Uint8Array(4), 6: new Uint8Array(16) };
 
+/**
+ * Where a channel's peer is: out in the network, or at our own address. There it can be another allocation, which is
+ * reached inside the relay, and where that is allowed any other socket of this host.
+ */
+export type PeerPlace = "network" | "relay" | "relay or host";
+
 export class RelayChannel {
   /** To the peer, from the allocation's port. */
   readonly path: Path;
@@ -18,8 +24,7 @@ export class RelayChannel {
     readonly allocation: RelayAllocation,
     readonly number: number,
     readonly peer: SocketAddress,
-    /** The peer is another allocation of this relay, reached without the network. */
-    readonly isInternal: boolean,
+    readonly place: PeerPlace,
     now: number,
   ) {
     this.path = Path.of(peer, SocketAddress.fromBytes(UNSPECIFIED[peer.family], allocation.port));

@@ -10,6 +10,7 @@ import { Path } from "../../packet/path.ts";
 import { AddressTable } from "./address_table.ts";
 import {
   CHANNEL_LIFETIME_MS,
+  type PeerPlace,
   RelayAllocation,
   type RelayAllocationInit,
   RelayChannel,
@@ -162,7 +163,7 @@ export class Allocations {
     allocation: RelayAllocation,
     number: number,
     peer: SocketAddress,
-    isInternal: boolean,
+    place: PeerPlace,
     now: number,
   ): RelayChannel | "conflict" | "full" {
     const words = Path.of(peer).words;
@@ -177,7 +178,7 @@ export class Allocations {
       allocation.channels.size >= this.#limits.channelsPerAllocation ||
       this.channelCount >= this.#limits.channels
     ) return "full";
-    const channel = new RelayChannel(allocation, number, peer, isInternal, now);
+    const channel = new RelayChannel(allocation, number, peer, place, now);
     allocation.channels.set(number, channel);
     this.#byPeer.set(allocation.slot, channel.path.words, 0, channel);
     this.#endsAt(channel.reservedUntil);

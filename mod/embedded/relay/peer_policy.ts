@@ -1,7 +1,7 @@
 /**
  * Which peers the relay sends to. A relay lends its network position to whoever holds a credential, so everything
  * that only that position can reach is refused: the host itself, its links, private networks, cloud metadata
- * (RFC 8656 §21.1.4). What an operator needs in spite of that is allowed by range; the relay's own sockets never are.
+ * (RFC 8656 §21.1.4). What an operator needs in spite of that is allowed by range.
  */
 import { parseIp } from "../../packet/address.ts";
 
@@ -58,10 +58,16 @@ export class PeerPolicy {
 
   /** @param ip 4 or 16 bytes. */
   permits(ip: Uint8Array): boolean {
+    if (this.permitsByName(ip)) return true;
     if (this.#refused.some((range) => contains(range, ip))) return false;
-    if (this.#allowed.some((range) => contains(range, ip))) return true;
     if (contains(NAT64_RANGE, ip)) return this.permits(ip.subarray(12));
     return !REFUSED_RANGES.some((range) => contains(range, ip));
+  }
+
+  /** True when `ip` is in an allowed range, not merely in no refused one. */
+  permitsByName(ip: Uint8Array): boolean {
+    return this.#allowed.some((range) => contains(range, ip)) &&
+      !this.#refused.some((range) => contains(range, ip));
   }
 }
 

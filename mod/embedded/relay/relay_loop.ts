@@ -87,6 +87,7 @@ export class RelayLoop {
       },
       counters,
       publicAddresses: addresses,
+      listenPort: port,
       portRange: options.portRange,
       stampSecret: options.stampSecret,
       peers,

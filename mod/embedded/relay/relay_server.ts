@@ -5,7 +5,8 @@
  *
  * Data moves as ChannelData only. The packet path works on the slab: received bytes are copied once, without or with
  * the 4-byte header, to where the transmit queue wants them, runs of equal datagrams as one entry, so that bursts
- * stay bursts through both sockets. A peer that is another allocation of this relay is reached inside.
+ * stay bursts through both sockets. A peer that is another allocation of this relay is reached inside: its packets
+ * need no socket, and a relay whose public address belongs to a NAT could not reach it otherwise.
  *
  * Queue entries name the socket that sends them by their path's source record: its family and its port, which is the
  * listening port or an allocation's. A source IP of zero leaves the choice to the kernel.
@@ -34,6 +35,8 @@ export interface RelayServerOptions {
   readonly counters: Counters;
   /** Addresses that clients and peers reach us at; at least one. */
   readonly publicAddresses: { readonly v4?: string | undefined; readonly v6?: string | undefined };
+  /** Port of the listening sockets. Default {@link DEFAULT_LISTEN_PORT}. */
+  readonly listenPort?: number;
   readonly portRange?: readonly [lowest: number, highest: number];
   /** The secret shared with the portal, as text. */
   readonly stampSecret: string;
@@ -89,6 +92,7 @@ export class RelayServer {
     );
     this.#requests = new RequestHandler({
       publicAddresses: { 4: publicAddress(v4, 4), 6: publicAddress(v6, 6) },
+      listenPort: options.listenPort ?? DEFAULT_LISTEN_PORT,
       portRange,
       stampSecret: options.stampSecret,
       peers: options.peers ?? new PeerPolicy(),
@@ -209,8 +213,10 @@ export class RelayServer {
       count++;
     }
     let target: RelayChannel | undefined;
-    if (channel.isInternal && !(target = this.#internalTarget(allocation, channel, now))) {
-      return this.#drop(this.#noChannel, runEnd, count);
+    if (channel.place !== "network") {
+      target = this.#internalTarget(allocation, channel, now);
+      const isHost = channel.place === "relay or host" && !this.#allocations.byPort(channel.peer.port);
+      if (!target && !isHost) return this.#drop(this.#noChannel, runEnd, count);
     }
     this.#counters.add(this.#toPeers, count);
     this.#counters.add(this.#toPeersBytes, count * payload);

@@ -11,16 +11,22 @@ const scope = self as unknown as {
 };
 
 scope.onmessage = ({ data }) => {
-  let loop: RelayLoop | undefined;
-  try {
-    const counters = new Counters(data.counters);
-    loop = new RelayLoop({ ...data, counters, wake: EventFd.attach(data.wakeFd) });
-    scope.postMessage({ type: "started", counterNames: counters.names });
-    loop.run();
-    scope.postMessage({ type: "stopped" });
-  } catch (error) {
-    scope.postMessage({ type: "failed", reason: error instanceof Error ? error.message : String(error) });
-  }
-  loop?.close();
+  scope.postMessage(relay(data));
   scope.close();
 };
+
+/** Relays until told to stop, and frees every port; the last word. */
+function relay(start: StartRelay): FromRelay {
+  let loop: RelayLoop | undefined;
+  try {
+    const counters = new Counters(start.counters);
+    loop = new RelayLoop({ ...start, counters, wake: EventFd.attach(start.wakeFd) });
+    scope.postMessage({ type: "started", counterNames: counters.names });
+    loop.run();
+    return { type: "stopped" };
+  } catch (error) {
+    return { type: "failed", reason: error instanceof Error ? error.message : String(error) };
+  } finally {
+    loop?.close();
+  }
+}

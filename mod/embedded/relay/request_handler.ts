@@ -28,7 +28,7 @@ import {
   TRANSPORT_UDP,
   verifyIntegrity,
 } from "../../stun/mod.ts";
-import type { RelayAllocation } from "./allocation.ts";
+import type { PeerPlace, RelayAllocation } from "./allocation.ts";
 import type { Allocations } from "./allocations.ts";
 import { parseRelayUsername, REALM, relayPassword } from "./credentials.ts";
 import { Nonces } from "./nonces.ts";
@@ -60,6 +60,7 @@ const REASONS: Readonly<Record<number, string>> = {
 
 export interface RequestHandlerOptions {
   readonly publicAddresses: { readonly 4?: Uint8Array | undefined; readonly 6?: Uint8Array | undefined };
+  readonly listenPort: number;
   readonly portRange: readonly [number, number];
   readonly stampSecret: string;
   readonly peers: PeerPolicy;
@@ -275,9 +276,9 @@ export class RequestHandler {
     const { channelNumber: number, xorPeerAddress: peer } = request;
     if (number === undefined || peer === undefined || peer.port === 0) return new Refusal(400);
     if (number < FIRST_CHANNEL || number > LAST_CHANNEL) return new Refusal(400);
-    const refusal = this.#refusalOf(peer, allocation);
-    if (refusal) return refusal;
-    const channel = this.#allocations.bind(allocation, number, peer, this.#isOwn(peer), now);
+    const place = this.#placeOf(peer, allocation);
+    if (place instanceof Refusal) return place;
+    const channel = this.#allocations.bind(allocation, number, peer, place, now);
     if (channel === "conflict") return new Refusal(400);
     if (channel === "full") return new Refusal(508);
     return [];
@@ -285,22 +286,25 @@ export class RequestHandler {
 
   #createPermission(request: StunMessage, allocation: RelayAllocation): StunAttribute[] | Refusal {
     if (!request.xorPeerAddress) return new Refusal(400);
-    return this.#refusalOf(request.xorPeerAddress, allocation) ?? [];
+    const place = this.#placeOf(request.xorPeerAddress, allocation);
+    return place instanceof Refusal ? place : [];
   }
 
-  /** Why nothing may be sent to `peer`; undefined when it may. */
-  #refusalOf(peer: SocketAddress, allocation: RelayAllocation): Refusal | undefined {
+  /** Where `peer` is, or why nothing may be sent to it. */
+  #placeOf(peer: SocketAddress, allocation: RelayAllocation): PeerPlace | Refusal {
     if (!allocation.relayed(peer.family)) return new Refusal(443);
-    const [lowest, highest] = this.#options.portRange;
-    const permitted = this.#isOwn(peer)
-      ? peer.port === 0 || (peer.port >= lowest && peer.port <= highest)
-      : this.#options.peers.permits(peer.bytes);
-    if (permitted) return undefined;
+    const { peers, listenPort, portRange: [lowest, highest] } = this.#options;
+    if (!this.#isOwn(peer)) {
+      if (peers.permits(peer.bytes)) return "network";
+    } else if (peer.port !== listenPort) {
+      // Never our listening port: two clients could make it talk to itself.
+      if (peers.permitsByName(peer.bytes)) return "relay or host";
+      if (peer.port >= lowest && peer.port <= highest) return "relay";
+    }
     this.#options.counters.add(this.#refusedPeers);
     return new Refusal(403);
   }
 
-  /** Our own address: only other allocations are there to be reached, without leaving the relay. */
   #isOwn(peer: SocketAddress): boolean {
     const own = this.#options.publicAddresses[peer.family];
     return own !== undefined && own.every((byte, i) => byte === peer.bytes[i]);
