@@ -3,3 +3,4 @@ export * from "./control_packet.ts";
 export * from "./peer.ts";
 export * from "./policy.ts";
 export * from "./types.ts";
+export * from "./verdict.ts";

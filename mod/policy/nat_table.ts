@@ -95,6 +95,12 @@ export class NatTable {
     return (this.#words[record * STRIDE]! & EXPIRED) !== 0;
   }
 
+  /** Inside and outside are equal: packets of this session need no change. */
+  isIdentity(record: number): boolean {
+    const at = record * STRIDE, words = this.#words, ports = words[at + PORTS]!;
+    return ports >>> 16 === (ports & 0xffff) && sameAddress(words, at + INSIDE, words, at + OUTSIDE);
+  }
+
   insidePort(record: number): number {
     return this.#words[record * STRIDE + PORTS]! >>> 16;
   }
@@ -216,7 +222,7 @@ export class NatTable {
     this.#remove(this.#inside, slot);
     this.#live--;
     this.#takenCount = 0;
-    if (this.#isIdentity(at)) {
+    if (this.isIdentity(record)) {
       this.#removeOutside(record);
       return this.#release(record);
     }
@@ -227,13 +233,6 @@ export class NatTable {
     else words[(this.#newest - 1) * STRIDE + NEWER] = record + 1;
     this.#newest = record + 1;
     if (++this.#expired > MAX_EXPIRED) this.forget(this.#oldest - 1);
-  }
-
-  #isIdentity(at: number): boolean {
-    const words = this.#words, ports = words[at + PORTS]!;
-    if (ports >>> 16 !== (ports & 0xffff)) return false;
-    for (let i = 0; i < 4; i++) if (words[at + INSIDE + i] !== words[at + OUTSIDE + i]) return false;
-    return true;
   }
 
   /**

@@ -4,9 +4,11 @@
  * A change of the grants is followed by one {@link Peer.compile}, which gives the peer a new version; verdicts
  * remembered under the old version are thereby forgotten.
  */
-import { FilterSet } from "./filter.ts";
+import type { FilterSet } from "./filter.ts";
+import { NatTable } from "./nat_table.ts";
 import { NetworkTable } from "./network_table.ts";
 import { TokenBucket } from "./token_bucket.ts";
+import { Translations } from "./translations.ts";
 import type { Client, Id, Resource } from "./types.ts";
 import { type Words, wordsOf } from "./words.ts";
 
@@ -42,6 +44,10 @@ export class Peer {
   internet: Grant | undefined = undefined;
   table4 = new NetworkTable<Grant>(1, []);
   table6 = new NetworkTable<Grant>(4, []);
+  /** Proxy addresses; they outlive the grants that opened them (§1.8). */
+  readonly translations = new Translations();
+  /** Exists once the client set up a DNS resource. */
+  nat: NatTable | undefined = undefined;
   /** The first deadline of the grants. */
   nextDeadline = Infinity;
 
@@ -61,6 +67,18 @@ export class Peer {
     this.v4 = wordsOf(this.ipv4)!;
     this.v6 = wordsOf(this.ipv6)!;
     this.grants.clear();
+    this.forgetFlows();
+  }
+
+  /** Drops all translations and NAT sessions. */
+  forgetFlows(): void {
+    this.translations.clear();
+    this.nat?.clear();
+  }
+
+  /** The NAT table, made when it is needed first. */
+  openNat(seed: number): NatTable {
+    return this.nat ??= new NatTable(seed);
   }
 
   /** Rebuilds the tables from `grants` under a new version. */
@@ -72,6 +90,7 @@ export class Peer {
     this.nextDeadline = this.list.reduce((least, grant) => Math.min(least, grant.deadline), Infinity);
     this.table4 = new NetworkTable(1, this.#networks(4));
     this.table6 = new NetworkTable(4, this.#networks(16));
+    this.translations.compile(this.grants);
   }
 
   #networks(length: number) {

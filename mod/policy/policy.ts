@@ -2,30 +2,26 @@
  * The policy: what each client may reach, and the verdict on every packet (spec policy §1, §2).
  *
  * Control side: the portal's statements (`grant`, `revoke`, `updateResource`, `reconcile`, …) change peers; expiry is
- * a monotonic deadline per grant. When a peer loses its last grant it is gone at once and an event says so.
+ * a monotonic deadline per grant. When a peer loses its last grant it is gone at once and an event says so. A client's
+ * wish to use a DNS resource (`handleAssignedIps`) becomes a request to resolve the name, then a mapping of its proxy
+ * addresses, then an answer (§4.3 [H]).
  * Packet side: {@link Policy.outbound} for what a client sent, {@link Policy.inbound} for what TUN delivered; both
  * work once on a super-packet of one flow. They never allocate, and they honour a deadline exactly even when
  * `handleTimeout` comes late.
  */
+import { parseIp } from "../packet/address.ts";
 import type { Counters } from "../packet/counters.ts";
-import {
-  type IpHeader,
-  KIND_ECHO_REPLY,
-  KIND_ECHO_REQUEST,
-  KIND_ICMP_OTHER,
-  KIND_TCP,
-  KIND_UDP,
-} from "../packet/ip_header.ts";
+import type { IpHeader } from "../packet/ip_header.ts";
 import type { Slab } from "../packet/slab.ts";
-import { AccessCheck, ALLOWED, INTERNET_BLOCKED } from "./access.ts";
-import { IcmpQuote } from "./icmp_quote.ts";
-import { CONTROL_HEADER_SIZE, CONTROL_PROTOCOL } from "./control_packet.ts";
+import { type AssignedIps, encodeControl } from "./control_packet.ts";
 import { deadlineOf } from "./deadline.ts";
-import { CLASS_ICMP, CLASS_OTHER, CLASS_TCP, CLASS_UDP, FilterSet } from "./filter.ts";
+import { DomainPattern } from "./domain_pattern.ts";
+import { FilterSet } from "./filter.ts";
+import { PacketPath } from "./packet_path.ts";
 import type { Grant, Peer } from "./peer.ts";
 import { PeerStore } from "./peer_store.ts";
-import { PolicyCounters } from "./policy_counters.ts";
-import { isMulticast4, isMulticast6, isProxy4, isProxy6, isTunnel4, isTunnel6 } from "./ranges.ts";
+import { PendingNames } from "./pending_names.ts";
+import { isTunnel4, isTunnel6 } from "./ranges.ts";
 import type {
   GrantRequest,
   Id,
@@ -35,21 +31,11 @@ import type {
   StandingAuthorization,
   TunnelAddresses,
 } from "./types.ts";
+import type { Verdict } from "./verdict.ts";
 import { type Words, wordsOf } from "./words.ts";
 
-/** Write the packet to TUN. */
-export const VERDICT_FORWARD = 0;
-/** Drop it silently; it is counted. */
-export const VERDICT_DROP = 1;
-/** Answer with "administratively prohibited", built from the packet as it is. */
-export const VERDICT_REPLY_PROHIBITED = 2;
-/** Answer with "network/address unreachable", built from the packet as it is. */
-export const VERDICT_REPLY_UNREACHABLE = 3;
-/** A control packet: hand it to `decodeControl`; it must never reach TUN. */
-export const VERDICT_CONTROL = 4;
-export type Verdict = 0 | 1 | 2 | 3 | 4;
-
-const CACHE_ENTRIES = 16384;
+/** Names that a resolver may be asked for: letters, digits, hyphens, underscores; 253 characters (RFC 1035 §2.3.4). */
+const NAME = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/i;
 
 /** The portal said something that can't be obeyed; nothing was changed. */
 export class PolicyError extends Error {
@@ -66,33 +52,30 @@ export interface PolicyOptions {
 }
 
 export class Policy {
-  readonly #bytes: Uint8Array;
-  readonly #counts: Float64Array<ArrayBufferLike>;
-  readonly #counters: PolicyCounters;
   readonly #unixNow: () => number;
-  readonly #access: AccessCheck;
-  readonly #quote = new IcmpQuote();
+  readonly #seed: number;
+  readonly #path: PacketPath;
   readonly #peers = new PeerStore();
+  readonly #names = new PendingNames();
   readonly #events: PolicyEvent[] = [];
-  #own: { readonly v4: Words; readonly v6: Words } | undefined;
+  readonly #counters: Counters;
+  readonly #dropNameRequest: number;
   #nextDeadline = Infinity;
   #version = 0;
-  #matchedPeer: Peer | undefined;
-  #matchedFinding = 0;
 
   constructor({ slab, counters, unixNow, seed }: PolicyOptions) {
-    this.#bytes = slab.bytes;
-    this.#counts = counters.values;
-    this.#counters = new PolicyCounters(counters);
     this.#unixNow = unixNow;
-    this.#access = new AccessCheck(CACHE_ENTRIES, seed);
+    this.#seed = seed;
+    this.#counters = counters;
+    this.#dropNameRequest = counters.register("policy_name_request_dropped");
+    this.#path = new PacketPath(slab, counters, this.#peers, seed);
   }
 
   // Control ----------------------------------------------------------------------------------------------------
 
   /** The gateway's own tunnel addresses; known peers adopt them. */
   setInterface({ ipv4, ipv6 }: TunnelAddresses): void {
-    this.#own = tunnelWords(ipv4, ipv6, "Cannot use the gateway's tunnel addresses");
+    this.#path.own = tunnelWords(ipv4, ipv6, "Cannot use the gateway's tunnel addresses");
   }
 
   /**
@@ -103,7 +86,7 @@ export class Policy {
    * Throws a {@link PolicyError} before `setInterface` and for addresses that can't be routed.
    */
   grant({ client, resource, expiresAt }: GrantRequest, now: number): Peer {
-    if (!this.#own) {
+    if (!this.#path.own) {
       throw new PolicyError(
         "Cannot grant access: the gateway's tunnel addresses are not known. Wait for the portal's init.",
       );
@@ -211,14 +194,80 @@ export class Policy {
     return this.#peers.size;
   }
 
-  /** Ends what has expired. */
+  // Names ------------------------------------------------------------------------------------------------------
+
+  /**
+   * A client assigned proxy addresses to a name of a DNS resource. Events follow: "resolve" unless the name is being
+   * resolved already, and in the end one "control" with the answer.
+   */
+  handleAssignedIps(peer: Peer, { resource, domain, proxyIps }: AssignedIps): void {
+    if (peer.removed) return;
+    const request = {
+      peer,
+      resourceId: resource,
+      domain,
+      proxyIps: proxyIps.map((text) => parseIp(text)).filter((ip) => ip !== undefined),
+    };
+    if (!NAME.test(domain) || !isOwned(peer, resource, domain)) {
+      return this.#answer(peer, resource, domain, false);
+    }
+    switch (this.#names.add(request)) {
+      case "resolve":
+        this.#events.push({ type: "resolve", domain });
+        break;
+      case "full":
+        this.#counters.add(this.#dropNameRequest);
+        break;
+    }
+  }
+
+  /**
+   * The outcome of a "resolve" event. No addresses are an outcome like others (packets are answered "unreachable");
+   * undefined means that there was none in time, and the clients are told so.
+   */
+  handleResolution(domain: string, addresses: readonly Uint8Array[] | undefined): void {
+    for (const { peer, resourceId, domain: asked, proxyIps } of this.#names.take(domain)) {
+      if (peer.removed) continue;
+      const active = addresses !== undefined && this.setupNat(peer, resourceId, asked, addresses, proxyIps);
+      this.#answer(peer, resourceId, asked, active);
+    }
+  }
+
+  /**
+   * Maps proxy addresses of a client to the addresses of a name (§3.2 [H]). Idempotent; open flows keep the address
+   * that they have. False when the client does not hold the resource, it is no DNS resource, or the name is not its.
+   */
+  setupNat(
+    peer: Peer,
+    resourceId: Id,
+    domain: string,
+    addresses: readonly Uint8Array[],
+    proxyIps: readonly Uint8Array[],
+  ): boolean {
+    // A proxy address that changes its name means that the client began to number anew: nothing old is true any more.
+    if (peer.translations.conflicts(domain, proxyIps)) {
+      peer.forgetFlows();
+      peer.version = this.#nextVersion();
+    }
+    if (!isOwned(peer, resourceId, domain)) return false;
+    if (!peer.translations.map(domain, resourceId, peer.grants, addresses, proxyIps)) return false;
+    peer.openNat(this.#seed);
+    peer.version = this.#nextVersion();
+    return true;
+  }
+
+  // Time and output --------------------------------------------------------------------------------------------
+
+  /** Ends what has expired: grants, NAT sessions. */
   handleTimeout(now: number): void {
     if (now >= this.#nextDeadline) this.#expire(now);
+    if (now >= this.#path.nextSweep) this.#path.sweep(now);
   }
 
   /** When `handleTimeout` is next due, absolute milliseconds. */
   pollTimeout(): number | undefined {
-    return this.#nextDeadline === Infinity ? undefined : this.#nextDeadline;
+    const next = Math.min(this.#nextDeadline, this.#path.nextSweep);
+    return next === Infinity ? undefined : next;
   }
 
   pollEvent(): PolicyEvent | undefined {
@@ -229,144 +278,45 @@ export class Policy {
 
   /**
    * What to do with the packet at `offset` that `peer` sent, parsed into `header`. It is left as it is unless the
-   * verdict is VERDICT_FORWARD.
+   * verdict is VERDICT_FORWARD; then it may have been translated in place, and `header` with it.
    */
   outbound(peer: Peer, header: IpHeader, offset: number, _length: number, now: number): Verdict {
-    if (now >= this.#nextDeadline) this.#expire(now);
-    const counters = this.#counters;
-    const own = this.#own;
-    this.#matchedFinding = 0;
-    if (peer.removed || own === undefined) return this.#drop(counters.outNoPeer);
-
-    const protocol = protocolClass(header.kind);
-    const port = protocol === CLASS_TCP || protocol === CLASS_UDP ? header.dstPort : 0;
-    let finding: number;
-    if (header.version === 4) {
-      const dst = header.dst0;
-      if (isMulticast4(dst)) return this.#drop(counters.outMulticast);
-      if (header.isIcmpError) return this.#drop(counters.outIcmpError);
-      if (header.src0 !== peer.v4[0]) return this.#prohibit(counters.outSpoofedSource, peer, now);
-      if (dst === own.v4[0]) return this.#forward(counters.outToGateway);
-      if (isTunnel4(dst)) return this.#prohibit(counters.outOtherClient, peer, now);
-      finding = this.#access.check4(peer, isProxy4(dst), protocol, port, dst);
-    } else {
-      const { dst0, dst1, dst2, dst3 } = header;
-      if (this.#isControl(header, offset)) {
-        this.#counts[counters.outControl]! += 1;
-        return VERDICT_CONTROL;
-      }
-      if (isMulticast6(dst0)) return this.#drop(counters.outMulticast);
-      if (header.isIcmpError) return this.#drop(counters.outIcmpError);
-      const { src0, src1, src2, src3 } = header;
-      if (!isWords(peer.v6, src0, src1, src2, src3)) {
-        return this.#prohibit(counters.outSpoofedSource, peer, now);
-      }
-      if (isWords(own.v6, dst0, dst1, dst2, dst3)) return this.#forward(counters.outToGateway);
-      if (isTunnel6(dst0, dst1, dst2, dst3)) {
-        return this.#prohibit(counters.outOtherClient, peer, now);
-      }
-      const proxy = isProxy6(dst0, dst1, dst2, dst3);
-      finding = this.#access.check6(peer, proxy, protocol, port, dst0, dst1, dst2, dst3);
-    }
-    if ((finding & 0xff) !== ALLOWED) {
-      const reason = counters.outRefused[finding & 0xff]!;
-      return (finding & 0xff) === INTERNET_BLOCKED
-        ? this.#unreachable(reason, peer, now)
-        : this.#prohibit(reason, peer, now);
-    }
-    this.#matchedPeer = peer;
-    this.#matchedFinding = finding;
-    return this.#forward(counters.outForwarded);
+    if (now >= this.#nextDeadline || now >= this.#path.nextSweep) this.handleTimeout(now);
+    return this.#path.outbound(peer, header, offset, now);
   }
 
-  /** The peer that the packet at `offset` from TUN goes to, or undefined: it was dropped and counted. */
-  inbound(header: IpHeader, _offset: number, _length: number, now: number): Peer | undefined {
-    if (now >= this.#nextDeadline) this.#expire(now);
-    const counters = this.#counters;
-    this.#matchedFinding = 0;
-    const own = this.#own;
-    const { src0, src1, src2, src3, dst0, dst1, dst2, dst3 } = header;
-    const isV4 = header.version === 4;
-    const toClient = isV4 ? isTunnel4(dst0) : isTunnel6(dst0, dst1, dst2, dst3);
-    if (own === undefined || !toClient) return this.#discard(counters.inNotToClient);
-    const peer = isV4 ? this.#peers.by4(dst0) : this.#peers.by6(dst3);
-    if (peer === undefined) return this.#discard(counters.inNoPeer);
-    if (isV4 ? src0 === own.v4[0] : isWords(own.v6, src0, src1, src2, src3)) {
-      this.#counts[counters.inFromGateway]! += 1;
-      return peer;
-    }
-    if (isV4 ? isTunnel4(src0) : isTunnel6(src0, src1, src2, src3)) {
-      return this.#discard(counters.inOtherClient);
-    }
-    if (isV4 ? isProxy4(src0) : isProxy6(src0, src1, src2, src3)) {
-      return this.#discard(counters.inProxySource);
-    }
-    if (header.isIcmpError && this.#quote.parse(this.#bytes, header)) {
-      this.#counts[counters.inIcmpError]! += 1;
-      return peer;
-    }
-    const protocol = protocolClass(header.kind);
-    const port = protocol === CLASS_TCP || protocol === CLASS_UDP ? header.srcPort : 0;
-    const finding = isV4
-      ? this.#access.check4(peer, false, protocol, port, src0)
-      : this.#access.check6(peer, false, protocol, port, src0, src1, src2, src3);
-    if ((finding & 0xff) !== ALLOWED) return this.#discard(counters.inRefused[finding & 0xff]!);
-    this.#matchedPeer = peer;
-    this.#matchedFinding = finding;
-    this.#counts[counters.inForwarded]! += 1;
-    return peer;
+  /**
+   * The peer that the packet at `offset` from TUN goes to, or undefined: it was dropped and counted. It may have been
+   * translated in place; {@link deliveredLength} is its length then.
+   */
+  inbound(header: IpHeader, offset: number, length: number, now: number): Peer | undefined {
+    if (now >= this.#nextDeadline || now >= this.#path.nextSweep) this.handleTimeout(now);
+    return this.#path.inbound(header, offset, length, now);
+  }
+
+  /** Length of the last packet that {@link inbound} let through; a translated ICMP error may have become shorter. */
+  get deliveredLength(): number {
+    return this.#path.length;
   }
 
   /** The grant that let the last packet through; undefined when none did or none was needed. */
   get matched(): Grant | undefined {
-    return this.#matchedFinding === 0 ? undefined : this.#matchedPeer!.list[this.#matchedFinding >>> 8];
+    return this.#path.matched;
   }
 
   // ------------------------------------------------------------------------------------------------------------
 
-  #isControl(header: IpHeader, offset: number): boolean {
-    return (header.dst0 | header.dst1 | header.dst2 | header.dst3) === 0 &&
-      (header.src0 | header.src1 | header.src2 | header.src3) === 0 &&
-      this.#bytes[offset + 6] === CONTROL_PROTOCOL && header.totalLength >= CONTROL_HEADER_SIZE;
+  #answer(peer: Peer, resource: Id, domain: string, active: boolean): void {
+    const packet = encodeControl({ type: "domain-status", resource, domain, active });
+    this.#events.push({ type: "control", peer, packet });
   }
 
-  #forward(counter: number): Verdict {
-    this.#counts[counter]! += 1;
-    return VERDICT_FORWARD;
-  }
-
-  #drop(counter: number): Verdict {
-    this.#counts[counter]! += 1;
-    return VERDICT_DROP;
-  }
-
-  #discard(counter: number): undefined {
-    this.#counts[counter]! += 1;
-    return undefined;
-  }
-
-  #prohibit(reason: number, peer: Peer, now: number): Verdict {
-    if (!this.#mayAnswer(reason, peer, now)) return VERDICT_DROP;
-    this.#counts[this.#counters.answerProhibited]! += 1;
-    return VERDICT_REPLY_PROHIBITED;
-  }
-
-  #unreachable(reason: number, peer: Peer, now: number): Verdict {
-    if (!this.#mayAnswer(reason, peer, now)) return VERDICT_DROP;
-    this.#counts[this.#counters.answerUnreachable]! += 1;
-    return VERDICT_REPLY_UNREACHABLE;
-  }
-
-  #mayAnswer(reason: number, peer: Peer, now: number): boolean {
-    this.#counts[reason]! += 1;
-    if (peer.answers.take(now)) return true;
-    this.#counts[this.#counters.answerLimited]! += 1;
-    return false;
+  #nextVersion(): number {
+    return this.#version = (this.#version + 1) >>> 0 || 1;
   }
 
   #compile(peer: Peer): void {
-    this.#version = (this.#version + 1) >>> 0 || 1;
-    peer.compile(this.#version);
+    peer.compile(this.#nextVersion());
     this.#schedule();
   }
 
@@ -401,23 +351,10 @@ export class Policy {
   }
 }
 
-function protocolClass(kind: number): number {
-  switch (kind) {
-    case KIND_TCP:
-      return CLASS_TCP;
-    case KIND_UDP:
-      return CLASS_UDP;
-    case KIND_ECHO_REQUEST:
-    case KIND_ECHO_REPLY:
-    case KIND_ICMP_OTHER:
-      return CLASS_ICMP;
-    default:
-      return CLASS_OTHER;
-  }
-}
-
-function isWords(words: Words, a: number, b: number, c: number, d: number): boolean {
-  return words[3] === d && words[2] === c && words[1] === b && words[0] === a;
+/** True when the client holds this DNS resource and the name belongs to it. */
+function isOwned(peer: Peer, resourceId: Id, domain: string): boolean {
+  const resource = peer.grants.get(resourceId)?.resource;
+  return resource?.type === "dns" && new DomainPattern(resource.address).matches(domain);
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

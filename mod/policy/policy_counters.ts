@@ -34,6 +34,12 @@ export class PolicyCounters {
   readonly outSpoofedSource: number;
   readonly outOtherClient: number;
   readonly outRefused: readonly number[];
+  /** Proxy address without a mapping, or whose name has no address of this family. */
+  readonly outNoTranslation: number;
+  readonly outUnresolved: number;
+  /** To a proxy address: neither TCP, UDP nor ICMP echo. */
+  readonly outUntranslatable: number;
+  readonly outNatExhausted: number;
   readonly answerProhibited: number;
   readonly answerUnreachable: number;
   /** Refused without an answer: the client provoked too many. */
@@ -42,6 +48,8 @@ export class PolicyCounters {
   readonly inForwarded: number;
   readonly inFromGateway: number;
   readonly inIcmpError: number;
+  readonly inIcmpErrorTranslated: number;
+  readonly inExpiredSession: number;
   readonly inNotToClient: number;
   readonly inNoPeer: number;
   readonly inOtherClient: number;
@@ -64,12 +72,18 @@ export class PolicyCounters {
     this.outSpoofedSource = register("out_refused_spoofed_source");
     this.outOtherClient = register("out_refused_other_client");
     this.outRefused = refusals("out");
+    this.outNoTranslation = register("out_refused_no_translation");
+    this.outUnresolved = register("out_refused_unresolved");
+    this.outUntranslatable = register("out_nat_unsupported");
+    this.outNatExhausted = register("out_nat_exhausted");
     this.answerProhibited = register("answer_prohibited");
     this.answerUnreachable = register("answer_unreachable");
     this.answerLimited = register("answer_limited");
     this.inForwarded = register("in_forwarded");
     this.inFromGateway = register("in_from_gateway");
     this.inIcmpError = register("in_icmp_error");
+    this.inIcmpErrorTranslated = register("in_icmp_error_translated");
+    this.inExpiredSession = register("in_nat_session_expired");
     this.inNotToClient = register("in_not_to_client");
     this.inNoPeer = register("in_no_peer");
     this.inOtherClient = register("in_refused_other_client");

@@ -79,5 +79,9 @@ export type PolicyEvent =
     readonly clientId: Id;
     readonly reason: RemovalReason;
   }
+  /** Resolve this name (A and AAAA) and pass the outcome to `Policy.handleResolution`. */
+  | { readonly type: "resolve"; readonly domain: string }
+  /** Send this control packet through the peer's tunnel. */
+  | { readonly type: "control"; readonly peer: Peer; readonly packet: Uint8Array }
   /** For the log only; packets obeyed it before the event was read. */
   | { readonly type: "access-expired"; readonly clientId: Id; readonly resourceId: Id };

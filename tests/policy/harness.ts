@@ -4,14 +4,14 @@ import { Counters } from "../../mod/packet/counters.ts";
 import { buildProhibited, buildUnreachable } from "../../mod/packet/icmp_error.ts";
 import { IpHeader, PARSE_OK } from "../../mod/packet/ip_header.ts";
 import { Slab } from "../../mod/packet/slab.ts";
+import { Policy } from "../../mod/policy/policy.ts";
 import {
-  Policy,
   VERDICT_CONTROL,
   VERDICT_DROP,
   VERDICT_FORWARD,
   VERDICT_REPLY_PROHIBITED,
   VERDICT_REPLY_UNREACHABLE,
-} from "../../mod/policy/policy.ts";
+} from "../../mod/policy/verdict.ts";
 import type {
   CidrResource,
   Client,
@@ -157,7 +157,10 @@ export class Bed {
     if (!this.#load(packet)) return undefined;
     const peer = this.policy.inbound(this.header, this.offset, packet.length, this.now);
     return peer &&
-      { to: peer.clientId, bytes: this.slab.bytes.slice(this.offset, this.offset + packet.length) };
+      {
+        to: peer.clientId,
+        bytes: this.slab.bytes.slice(this.offset, this.offset + this.policy.deliveredLength),
+      };
   }
 
   /** True when `packet` leaves for TUN exactly as it is. */

@@ -115,9 +115,10 @@ export function icmp(
   code: number,
   rest: readonly number[],
   body: Uint8Array,
+  ttl = 64,
 ) {
   const l4 = Uint8Array.from([type, code, 0, 0, ...rest, ...body]);
-  return packet({ src, dst, protocol: src.includes(":") ? 58 : 1, l4, checksumAt: 2 });
+  return packet({ src, dst, protocol: src.includes(":") ? 58 : 1, l4, checksumAt: 2, ttl });
 }
 
 export function echo(src: string, dst: string, id: number, reply = false) {
@@ -126,10 +127,10 @@ export function echo(src: string, dst: string, id: number, reply = false) {
 }
 
 /** Host unreachable, quoting the header and 8 bytes (IPv4) or everything (IPv6). */
-export function unreachable(src: string, dst: string, quoted: Uint8Array) {
+export function unreachable(src: string, dst: string, quoted: Uint8Array, ttl = 64) {
   return src.includes(":")
-    ? icmp(src, dst, 1, 3, [0, 0, 0, 0], quoted.subarray(0, 1232))
-    : icmp(src, dst, 3, 1, [0, 0, 0, 0], quoted.subarray(0, ((quoted[0]! & 15) << 2) + 8));
+    ? icmp(src, dst, 1, 3, [0, 0, 0, 0], quoted.subarray(0, 1232), ttl)
+    : icmp(src, dst, 3, 1, [0, 0, 0, 0], quoted.subarray(0, ((quoted[0]! & 15) << 2) + 8), ttl);
 }
 
 /** A packet of an IP protocol without ports. */
