@@ -122,6 +122,8 @@ export class Authorizations {
       resourceId: resource.id,
       gatewayId: gateway.device.id,
       clientKey: client.admission.publicKey,
+      clientToken: client.admission.tokenHash,
+      gatewayToken: gateway.admission.tokenHash,
       target: targetText(resource.target),
       expiresAt: policy.expiresAt,
       confirmed: known?.clientKey === client.admission.publicKey && known.confirmed,

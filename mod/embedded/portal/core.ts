@@ -26,6 +26,7 @@ import { type PortalEvent, PortalState, type PortalStateOptions, type PortalTran
 import { clientInit, gatewayInit } from "./views.ts";
 
 const SWEEP_INTERVAL = 1_000;
+const PRUNE_INTERVAL = 60_000;
 
 /** Event names that differ between the dialects of one role. */
 const CONFIRM: Record<Dialect, string> = { v1: "flow_authorized", v2: "authorization_created" };
@@ -51,11 +52,13 @@ export class PortalCore {
   /** Client processes that have joined in this run of the portal. */
   readonly #met = new Set<string>();
   #nextSweep: number;
+  #nextPrune: number;
 
   constructor(options: PortalCoreOptions) {
     this.#state = new PortalState(options);
     this.#authorizations = new Authorizations(this.#state);
     this.#nextSweep = options.now + SWEEP_INTERVAL;
+    this.#nextPrune = options.now + PRUNE_INTERVAL;
     for (const grant of [...this.#state.grants.all()]) {
       if (!this.#state.isValid(grant)) this.#state.revoke(grant);
     }
@@ -130,6 +133,10 @@ export class PortalCore {
     if (now < this.#nextSweep) return;
     this.#nextSweep = now + SWEEP_INTERVAL;
     this.#authorizations.handleTimeout(now);
+    if (now >= this.#nextPrune) {
+      this.#nextPrune = now + PRUNE_INTERVAL;
+      this.#state.pruneGrants();
+    }
     for (const connection of [...this.#state.connections.values()]) {
       if (this.#state.expiryOf(connection) <= this.#state.unixNow()) {
         this.#state.expel(connection, "its session expired");

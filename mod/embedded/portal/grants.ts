@@ -10,6 +10,9 @@ export interface Grant {
   readonly gatewayId: Id;
   /** Base64 key of the client process that asked: another key is another process, which knows nothing of this. */
   readonly clientKey: string;
+  /** Hashes of the tokens with which both ends had logged in: a removed token takes its grants along. */
+  readonly clientToken: string;
+  readonly gatewayToken: string;
   /** What the resource was when it was granted; a grant doesn't survive a change of it. */
   readonly target: string;
   readonly expiresAt: number;

@@ -143,6 +143,8 @@ export class PortalState {
     const resource = this.resource(grant.resourceId);
     const gateway = this.devices.byId(grant.gatewayId);
     return client !== undefined && resource !== undefined && gateway !== undefined &&
+      this.tokens.client(grant.clientToken)?.name === client.name &&
+      this.tokens.gateway(grant.gatewayToken)?.siteId === gateway.owner &&
       mayUse(client, resource) && resource.siteIds.includes(gateway.owner) &&
       targetText(resource.target) === grant.target && client.expiresAt === grant.expiresAt &&
       grant.expiresAt > this.unixNow();
@@ -159,6 +161,15 @@ export class PortalState {
     this.events.push({ type: "drop_grant", clientId: grant.clientId, resourceId: grant.resourceId });
     const ids = { client_id: grant.clientId, resource_id: grant.resourceId };
     this.gatewayOnline(grant.gatewayId)?.push("reject_access", ids);
+  }
+
+  /** Forgets grants that have run out; gateways end them by themselves. */
+  pruneGrants(): void {
+    for (const { clientId, resourceId, expiresAt } of [...this.grants.all()]) {
+      if (expiresAt > this.unixNow()) continue;
+      this.grants.delete(clientId, resourceId);
+      this.events.push({ type: "drop_grant", clientId, resourceId });
+    }
   }
 
   relaysOf(connection: Connection): RelayEntry[] {

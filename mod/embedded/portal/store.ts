@@ -15,7 +15,7 @@ const SCHEMA = `
   ) STRICT;
   CREATE TABLE grants (
     client_id TEXT NOT NULL, resource_id TEXT NOT NULL, gateway_id TEXT NOT NULL, client_key TEXT NOT NULL,
-    target TEXT NOT NULL, expires_at INTEGER NOT NULL, confirmed INTEGER NOT NULL,
+    client_token_hash TEXT NOT NULL, gateway_token_hash TEXT NOT NULL, target TEXT NOT NULL, expires_at INTEGER NOT NULL, confirmed INTEGER NOT NULL,
     PRIMARY KEY (client_id, resource_id)
   ) STRICT;
   PRAGMA user_version = ${SCHEMA_VERSION};
@@ -56,6 +56,8 @@ export class Store {
       resourceId: String(row.resource_id),
       gatewayId: String(row.gateway_id),
       clientKey: String(row.client_key),
+      clientToken: String(row.client_token_hash),
+      gatewayToken: String(row.gateway_token_hash),
       target: String(row.target),
       expiresAt: Number(row.expires_at),
       confirmed: row.confirmed === 1,
@@ -90,9 +92,18 @@ export class Store {
         return;
       }
       case "store_grant": {
-        const { clientId, resourceId, gatewayId, clientKey, target, expiresAt, confirmed } = event.grant;
-        this.#db.prepare("INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?)")
-          .run(clientId, resourceId, gatewayId, clientKey, target, expiresAt, confirmed ? 1 : 0);
+        const { grant } = event;
+        this.#db.prepare("INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)").run(
+          grant.clientId,
+          grant.resourceId,
+          grant.gatewayId,
+          grant.clientKey,
+          grant.clientToken,
+          grant.gatewayToken,
+          grant.target,
+          grant.expiresAt,
+          grant.confirmed ? 1 : 0,
+        );
         return;
       }
       case "drop_grant":

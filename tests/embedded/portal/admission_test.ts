@@ -24,6 +24,7 @@ Deno.test("a session's end disconnects with token_expired, and the token opens n
   assert.equal(init.relays[0]!.expires_at, 1_753_347_660);
   client.say("create_flow", { resource_id: resourceId(world, "Intranet"), connected_gateway_ids: [] });
   assert.equal(find(gateway.take(), "authorize_flow").expires_at, 1_753_347_660);
+  assert.equal(world.stored().grants.length, 1);
   world.wait(30_000);
   client.say("heartbeat", {}, "phoenix");
   assert.equal(client.closedWith, undefined);
@@ -31,6 +32,12 @@ Deno.test("a session's end disconnects with token_expired, and the token opens n
   assert.deepEqual(find(client.take(), "disconnect"), { reason: "token_expired" });
   assert.equal(client.closedWith, 1000);
   assert.throws(() => world.connect("laptop"), /invalid_token/);
+  for (let i = 0; i < 3; i++) {
+    gateway.say("heartbeat", {}, "phoenix");
+    world.wait(30_000);
+  }
+  assert.deepEqual(world.stored().grants, []);
+  assert.ok(!gateway.heard().includes("reject_access"));
 });
 
 Deno.test("logins: what is refused, and with which status and code", () => {

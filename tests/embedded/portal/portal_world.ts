@@ -117,6 +117,8 @@ export class PortalWorld {
   readonly core: PortalCore;
   readonly events: PortalEvent[] = [];
   readonly devices: FakeDevice[] = [];
+  /** The socket of each message, in the order in which they left. */
+  readonly sockets: number[] = [];
   readonly policy: PortalPolicy;
 
   constructor(options: WorldOptions = {}) {
@@ -163,6 +165,7 @@ export class PortalWorld {
     for (let event; (event = this.core.pollEvent()) !== undefined;) events.push(event);
     for (let transmit; (transmit = this.core.pollTransmit()) !== undefined;) {
       const { socket, text } = transmit;
+      this.sockets.push(socket);
       const message = JSON.parse(text);
       assert.deepEqual(Object.keys(message).sort(), ["event", "payload", "ref", "topic"]);
       this.devices.find((device) => device.socket === socket)!.inbox.push(message);
