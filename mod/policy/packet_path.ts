@@ -177,11 +177,14 @@ export class PacketPath {
       : peer.translations.find6(header.dst3);
     if (translation === undefined) return this.#unreachable(counters.outNoTranslation, peer, now);
     const { real } = translation;
-    if (real === undefined) return this.#unreachable(counters.outUnresolved, peer, now);
     const key = sessionKey(header), nat = peer.nat;
+    // An open flow keeps its address, also when the name has lost its last one.
+    let record = key === 0 || nat === undefined
+      ? -1
+      : nat.findInside(key, header.srcPort, header.addresses, 4);
+    if (real === undefined && record < 0) return this.#unreachable(counters.outUnresolved, peer, now);
     if (key === 0 || nat === undefined) return this.#drop(counters.outUntranslatable);
-    let record = nat.findInside(key, header.srcPort, header.addresses, 4);
-    if (record < 0) record = this.#open(nat, key, header, real, 0, now);
+    if (record < 0) record = this.#open(nat, key, header, real!, 0, now);
     if (record < 0) return this.#drop(counters.outNatExhausted);
     nat.noteOut(record, header.tcpFlags, now);
     this.#rewriteOutbound(nat, record, header, offset);

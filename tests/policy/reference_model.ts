@@ -200,9 +200,10 @@ export class ReferenceModel {
     const kind = sessionKind(probe.kind);
     if (PROXY.some((range) => inside(probe.dst, range))) {
       const real = client.translations.get(probe.dst)?.real;
-      if (real === undefined) return "unreachable";
+      const open = kind && client.nat.findInside(kind, probe.srcPort, probe.dst);
+      if (real === undefined && !open) return "unreachable";
       if (!kind) return "drop";
-      const session = client.nat.out(kind, probe.srcPort, probe.dst, real, probe.flag, this.now);
+      const session = client.nat.out(kind, probe.srcPort, probe.dst, real ?? "", probe.flag, this.now);
       return { dst: session.real, srcPort: session.outsidePort };
     }
     if (!kind) return {};

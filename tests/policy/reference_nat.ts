@@ -19,6 +19,7 @@ export interface ModelSession {
 export interface ModelNat {
   /** A packet from inside: its session, a new one if there was none. */
   out(kind: SessionKind, port: number, proxy: string, real: string, flag: Flag, now: number): ModelSession;
+  findInside(kind: SessionKind, port: number, proxy: string): ModelSession | undefined;
   findOutside(kind: SessionKind, port: number, real: string): ModelSession | undefined;
   noteIn(session: ModelSession, flag: Flag, now: number): void;
   isExpired(kind: SessionKind, port: number, real: string): boolean;
@@ -31,6 +32,10 @@ export function newNat(): ModelNat {
   let sessions: ModelSession[] = [];
   const expired = new Set<string>();
   const name = (kind: SessionKind, port: number, real: string) => `${kind} ${port} ${real}`;
+
+  function findInside(kind: SessionKind, port: number, proxy: string) {
+    return sessions.find((s) => s.kind === kind && s.insidePort === port && s.proxy === proxy);
+  }
 
   function findOutside(kind: SessionKind, port: number, real: string) {
     return sessions.find((s) => s.kind === kind && s.outsidePort === port && s.real === real);
@@ -47,10 +52,10 @@ export function newNat(): ModelNat {
   }
 
   return {
+    findInside,
     findOutside,
     out(kind, port, proxy, real, flag, now) {
-      const known = sessions.find((s) => s.kind === kind && s.insidePort === port && s.proxy === proxy);
-      const session = known ?? open(kind, port, proxy, real, now);
+      const session = findInside(kind, port, proxy) ?? open(kind, port, proxy, real, now);
       session.last = now;
       if (kind === "tcp" && flag === "syn") session.finOut = session.finIn = session.reset = false;
       if (kind === "tcp" && flag === "fin") session.finOut = true;

@@ -199,6 +199,7 @@ const assign = fc.tuple(party, dnsId, domain, proxyIps, resolved, probes).map((
     `${party.ipv4} maps ${proxyIps} to ${domain} of ${resource} = ${resolved}`,
     probes,
     (model, bed) => {
+      bed.policy.handleTimeout(bed.now);
       const expected = model.assign(party.id, resource, domain, proxyIps, resolved);
       const peer = bed.policy.peerById(party.id);
       assert.equal(peer !== undefined, expected !== undefined);
