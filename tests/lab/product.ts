@@ -9,6 +9,8 @@ const PORTAL = "198.51.100.18:8443";
 const GATEWAY_TOKEN = "lab-gateway-token-00001", CLIENT_TOKEN = "lab-client-token-000001";
 const RELAY_SECRET = "lab-relay-secret-00001";
 const START_TIMEOUT_MS = 15_000;
+/** A server that lost its client is busy until it notices: transfers take turns. */
+const IPERF_PORTS = [5201, 5202, 5203, 5204, 5205, 5206, 5207, 5208, 5209, 5210];
 
 const POLICY = `[[site]]
 name = "lab"
@@ -25,13 +27,13 @@ token = "${CLIENT_TOKEN}"
 name = "private v4"
 address = "10.50.0.0/24"
 allow = ["client"]
-filters = ["icmp", "tcp/80", "tcp/5201", "udp"]
+filters = ["icmp", "tcp/80", "tcp/5201-5210", "udp"]
 
 [[resource]]
 name = "private v6"
 address = "fd50::/64"
 allow = ["client"]
-filters = ["icmp", "tcp/80", "tcp/5201", "udp"]
+filters = ["icmp", "tcp/80", "tcp/5201-5210", "udp"]
 
 [[relay]]
 ipv4 = "198.51.100.2"
@@ -43,6 +45,7 @@ export class Product implements AsyncDisposable {
   readonly internet: Internet;
   readonly #folder: string;
   readonly #command = posternCommand();
+  #transfers = 0;
   portal!: BackgroundProcess;
   relay!: BackgroundProcess;
   gateway!: BackgroundProcess;
@@ -138,7 +141,18 @@ export class Product implements AsyncDisposable {
 
   /** Gbit/s of one TCP stream from the client to the server, or back. */
   async throughput(seconds: number, direction: "up" | "down" = "up"): Promise<number> {
-    const args = ["-J", "-c", SERVER[4], "-t", String(seconds), "--connect-timeout", "5000"];
+    const port = IPERF_PORTS[this.#transfers++ % IPERF_PORTS.length]!;
+    const args = [
+      "-J",
+      "-c",
+      SERVER[4],
+      "-p",
+      String(port),
+      "-t",
+      String(seconds),
+      "--connect-timeout",
+      "5000",
+    ];
     const { stdout } = await this.internet.host("client").run(
       ["iperf3", ...args, ...(direction === "down" ? ["-R"] : [])],
       { timeoutMs: (seconds + 20) * 1000 },
@@ -167,7 +181,9 @@ export class Product implements AsyncDisposable {
 
   #startServers(): void {
     const server = this.internet.host("res");
-    server.start(["iperf3", "-s", "--forceflush"], { label: "iperf3" });
+    for (const port of IPERF_PORTS) {
+      server.start(["iperf3", "-s", "-p", String(port)], { label: `iperf3 ${port}` });
+    }
     const code = `Deno.serve({ hostname: "::", port: 80 }, () => new Response(${
       JSON.stringify(`${PAGE}\n`)
     }))`;

@@ -5,7 +5,7 @@
  * ```
  */
 import assert from "node:assert/strict";
-import { withProduct } from "../product.ts";
+import { type Product, withProduct } from "../product.ts";
 import { eventually, type Scenario } from "../scenario.ts";
 
 export const scenario: Scenario = {
@@ -17,18 +17,12 @@ export const scenario: Scenario = {
       await eventually("an answer", 10_000, () => product.answers());
 
       report.step("the client is killed and started again");
-      let transfer = product.throughput(4).catch(() => undefined);
-      await pause(1000);
-      product.client.kill("SIGKILL");
-      await transfer;
+      await during(product, () => product.client.kill("SIGKILL"));
       await product.startClient();
       await timed(report.note, () => eventually("an answer", 30_000, () => product.answers()));
 
       report.step("the portal is killed: packets keep flowing; then it is started again");
-      transfer = product.throughput(4);
-      await pause(1000);
-      product.portal.kill("SIGKILL");
-      const gbps = await transfer;
+      const gbps = await during(product, () => product.portal.kill("SIGKILL"));
       assert.ok(gbps !== undefined && gbps > 0);
       report.note(`the transfer went on: ${gbps.toFixed(2)} Gbit/s`);
       await product.startPortal();
@@ -36,10 +30,10 @@ export const scenario: Scenario = {
       assert.ok(await product.answers());
 
       report.step("the relay is killed under a direct connection, and started again");
-      transfer = product.throughput(4);
-      await pause(1000);
-      product.relay.kill("SIGKILL");
-      assert.ok((await transfer)! > 0);
+      assert.ok(
+        await during(product, () => product.relay.kill("SIGKILL")) !== undefined,
+        "the transfer went on",
+      );
       await product.startRelay();
       assert.ok(await product.answers());
 
@@ -61,6 +55,10 @@ async function timed(note: (text: string) => void, work: () => Promise<void>): P
   note(`answered again after ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+/** Does something one second into a transfer; its Gbit/s, or undefined when it broke. */
+async function during(product: Product, act: () => void): Promise<number | undefined> {
+  const transfer = product.throughput(4).catch(() => undefined);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  act();
+  return await transfer;
 }
