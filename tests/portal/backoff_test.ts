@@ -30,6 +30,6 @@ Deno.test("Retry-After is seconds or an HTTP date, never negative, at most an ho
   assert.equal(parseRetryAfter("Mon, 23 Nov 2026 11:00:00 GMT", now), 0);
   assert.equal(parseRetryAfter("999999999", now), MAX_RETRY_AFTER);
   for (const text of [undefined, "", "soon", "-3", "1.5", "2026-11-23"]) {
-    assert.equal(parseRetryAfter(text, now), undefined, text);
+    assert.equal(parseRetryAfter(text, now), undefined, String(text));
   }
 });

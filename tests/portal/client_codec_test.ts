@@ -9,7 +9,7 @@ import { GATEWAY_ID, GATEWAY_KEY, PRESHARED_KEY, RESOURCE_ID, SITE_ID } from "./
 
 function read<T extends ClientEvent["type"]>(type: T, event: string, payload: unknown) {
   const { value, error } = decodeClientEvent(event, payload);
-  assert.ok(value, error?.message);
+  assert.ok(value, String(error));
   assert.equal(value.type, type);
   return value as Extract<ClientEvent, { type: T }>;
 }

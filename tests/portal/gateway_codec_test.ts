@@ -9,7 +9,7 @@ import { CLIENT_ID, CLIENT_KEY, PRESHARED_KEY, RELAY_ID, RESOURCE_ID } from "./s
 
 function read<T extends GatewayEvent["type"]>(type: T, event: string, payload: unknown) {
   const { value, error } = decodeGatewayEvent(event, payload);
-  assert.ok(value, error?.message);
+  assert.ok(value, String(error));
   assert.equal(value.type, type);
   return value as Extract<GatewayEvent, { type: T }>;
 }
