@@ -4,7 +4,7 @@ import { createLibcryptoAead } from "../../ffi/crypto_libcrypto.ts";
 import { createLibcryptoDh } from "../../ffi/crypto_libcrypto_dh.ts";
 import { SlabPointers } from "../../ffi/slab_pointers.ts";
 import { UdpSocket } from "../../ffi/udp/mod.ts";
-import { chooseAead, chooseDh, NobleAead, NobleDh, NodeAead, NodeDh } from "../crypto/mod.ts";
+import { chooseAead, chooseDh, NobleAead, NobleDh, NodeAead, NodeDh, WasmAead } from "../crypto/mod.ts";
 import type { Aead, Dh } from "../crypto/types.ts";
 import { Node, type Timings } from "../node/mod.ts";
 import { Counters, Kernels, PacketQueue, Slab, Splitter, TransmitQueue } from "../packet/mod.ts";
@@ -155,6 +155,7 @@ function openSockets(
 function selectAead(slab: Slab, forced: string | undefined, post: (message: FromData) => void): Aead {
   const { chosen, refused } = chooseAead([
     { name: "libcrypto", create: () => createLibcryptoAead(slab) },
+    { name: "wasm", create: () => new WasmAead(slab) },
     { name: "node", create: () => new NodeAead(slab) },
     { name: "noble", create: () => new NobleAead(slab) },
   ], { slab, random: randomBytes, forced });
