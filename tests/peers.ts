@@ -4,37 +4,63 @@
  */
 import { hasCommand } from "../mod/embedded/testbed/mod.ts";
 
-/** Program → Debian package. */
-export const PEERS: Readonly<Record<string, string>> = {
-  ip: "iproute2",
-  nft: "nftables",
-  conntrack: "conntrack",
-  ping: "iputils-ping",
-  curl: "curl",
-  iperf3: "iperf3",
-  wg: "wireguard-tools",
-  "wireguard-go": "wireguard-go",
-  turnserver: "coturn",
-  tcpdump: "tcpdump",
-  sysctl: "procps",
-  gcc: "gcc",
-};
+interface Peer {
+  /** As it is called where it is missing. */
+  readonly name: string;
+  readonly debianPackage: string;
+  isThere(): boolean;
+}
+
+const program = (name: string, debianPackage: string): Peer => ({
+  name,
+  debianPackage,
+  isThere: () => hasCommand(name),
+});
+
+const PEERS: readonly Peer[] = [
+  program("ip", "iproute2"),
+  program("nft", "nftables"),
+  program("conntrack", "conntrack"),
+  program("ping", "iputils-ping"),
+  program("curl", "curl"),
+  program("iperf3", "iperf3"),
+  program("wg", "wireguard-tools"),
+  program("wireguard-go", "wireguard-go"),
+  program("turnserver", "coturn"),
+  program("tcpdump", "tcpdump"),
+  program("sysctl", "procps"),
+  program("gcc", "gcc"),
+  // A library for the system's own Python, whatever other Python comes first on PATH.
+  {
+    name: "aioice",
+    debianPackage: "python3-aioice",
+    isThere: () => exists("/usr/lib/python3/dist-packages/aioice"),
+  },
+];
 
 const POLICY = "/usr/sbin/policy-rc.d";
 
-export function missingPeers(): string[] {
-  return Object.keys(PEERS).filter((name) => !hasCommand(name));
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+function missingPeers(): readonly Peer[] {
+  return PEERS.filter((peer) => !peer.isThere());
 }
 
 /**
- * Installs what is missing when this process may; returns what is still missing afterwards.
+ * Installs what is missing when this process may; returns the names of what is still missing afterwards.
  * POSTERN_INSTALL=0 forbids it.
  */
 export async function installPeers(): Promise<string[]> {
   const missing = missingPeers();
   const allowed = Deno.uid() === 0 && hasCommand("apt-get") && Deno.env.get("POSTERN_INSTALL") !== "0";
-  if (missing.length === 0 || !allowed) return missing;
-  const packages = [...new Set(missing.map((name) => PEERS[name]!))];
+  if (missing.length === 0 || !allowed) return missing.map(({ name }) => name);
+  const packages = missing.map(({ debianPackage }) => debianPackage);
   console.log(`Installing ${packages.join(" ")} (POSTERN_INSTALL=0 forbids it)`);
   const remove = forbidServiceStart();
   try {
@@ -46,7 +72,7 @@ export async function installPeers(): Promise<string[]> {
   } finally {
     remove();
   }
-  return missingPeers();
+  return missingPeers().map(({ name }) => name);
 }
 
 async function aptGet(args: string[]): Promise<boolean> {
