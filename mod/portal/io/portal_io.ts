@@ -6,7 +6,7 @@
  * TLS and the upgrade. Nothing here logs; URLs with their query (the token!) never leave this file.
  */
 import type { Socket } from "node:net";
-// @ts-types="./ws.d.ts"
+// @ts-types="@types/ws"
 import { WebSocket } from "ws";
 import type { Codec } from "../codec.ts";
 import type { PortalError, Refusal } from "../failure.ts";
@@ -20,7 +20,6 @@ import type { ClientCommand, ClientEvent, GatewayCommand, GatewayEvent } from ".
 const MAX_MESSAGE = 16 * 1024 * 1024;
 const MAX_REFUSAL_BODY = 64 * 1024;
 const CLOSE_TIMEOUT = 500;
-const utf8 = new TextDecoder();
 
 export interface PortalOptions extends Login {
   /** Further certificate authorities to trust, PEM. */
@@ -189,7 +188,7 @@ class Driver<Event, Command> implements PortalConnection<Command> {
     let lastError = "";
     socket.on("open", () => this.#report(signal, (now) => this.#session.handleOpen(now)));
     socket.on("message", (data, isBinary) => {
-      if (!isBinary) this.#report(signal, (now) => this.#session.handleText(utf8.decode(data), now));
+      if (!isBinary) this.#report(signal, (now) => this.#session.handleText(String(data), now));
     });
     socket.on("error", (error) => lastError = describe(error));
     socket.on("unexpected-response", (request, response) => {
