@@ -93,6 +93,7 @@ export class Policy {
     }
     tunnelWords(client.ipv4, client.ipv6, "Cannot grant access: the client's tunnel addresses are unusable");
     checkResource(resource);
+    this.handleTimeout(now);
     for (const rival of this.#peers.rivalsOf(client)) this.#remove(rival, "address-reassigned");
     let peer = this.#peers.byId(client.id);
     if (!peer) peer = this.#peers.add(client, now);
@@ -118,6 +119,7 @@ export class Policy {
 
   /** Replaces the expiry of a grant. False when the client does not hold the resource. */
   updateExpiry(clientId: Id, resourceId: Id, expiresAt: number | null, now: number): boolean {
+    this.handleTimeout(now);
     const peer = this.#peers.byId(clientId);
     const grant = peer?.grants.get(resourceId);
     if (!peer || !grant) return false;
@@ -154,6 +156,7 @@ export class Policy {
    */
   reconcile(authorizations: readonly StandingAuthorization[] | undefined, now: number): void {
     if (authorizations === undefined) return;
+    this.handleTimeout(now);
     const unixNow = this.#unixNow();
     const listed = new Map<Id, Map<Id, StandingAuthorization>>();
     for (const entry of authorizations) {

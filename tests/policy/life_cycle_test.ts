@@ -249,3 +249,13 @@ Deno.test("a removed peer is forgotten without an event, and its slot and addres
   assert.equal(carol.slot, 0);
   assert.deepEqual([...bed.policy.peers()], [bob, carol]);
 });
+
+Deno.test("nothing that has expired is revived, even when nobody looked at the clock in between", () => {
+  const bed = new Bed();
+  bed.grant(ALICE, cidr(1, "10.0.0.0/24"), bed.in(5));
+  bed.grant(BOB, cidr(1, "10.0.0.0/24"), bed.in(5));
+  bed.now += 6000;
+  bed.policy.reconcile([{ clientId: ALICE.id, resourceId: resourceId(1), expiresAt: null }], bed.now);
+  assert.equal(bed.policy.peerById(ALICE.id), undefined);
+  assert.ok(!bed.policy.updateExpiry(BOB.id, resourceId(1), null, bed.now));
+});
