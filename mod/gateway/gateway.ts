@@ -50,7 +50,8 @@ export type GatewayOutput =
     readonly resource: string;
     readonly expiresAt: number | null;
   }
-  | { readonly type: "refused"; readonly clientId: Id; readonly reason: string }
+  /** The portal asked for something impossible; nothing was changed. No client: it was about ourselves. */
+  | { readonly type: "refused"; readonly clientId: Id | undefined; readonly reason: string }
   | { readonly type: "revoked"; readonly clientId: Id; readonly resourceId: Id }
   | { readonly type: "policy"; readonly event: PolicyEvent }
   | { readonly type: "node"; readonly event: NodeEvent };
@@ -188,9 +189,15 @@ export class Gateway implements Gate {
 
   #initialise(init: GatewayInit, now: number): void {
     this.#node.updateRelays([], init.relays, now);
-    this.#policy.setInterface(init.interface);
-    this.#hasInterface = true;
     this.#policy.reconcile(init.authorizations, now);
+    try {
+      this.#policy.setInterface(init.interface);
+    } catch (error) {
+      if (!(error instanceof PolicyError)) throw error;
+      this.#outputs.push({ type: "refused", clientId: undefined, reason: error.message });
+      return;
+    }
+    this.#hasInterface = true;
     this.#outputs.push({ type: "interface", interface: init.interface });
   }
 

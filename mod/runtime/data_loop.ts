@@ -25,6 +25,7 @@ const FLUSH_BYTES = 40_000;
 const FLUSH_PACKETS = 1024;
 /** Longest wait for a socket that takes no more; then what is left is dropped and counted. */
 const MAX_STALL_MS = 100;
+const MAX_ERRORS_IN_A_ROW = 100;
 const WAKE = 0, TUN = 1, FIRST_SOCKET = 2;
 
 /** The part of a gateway or client that the loop drives. */
@@ -51,6 +52,8 @@ export interface DataLoopOptions {
   readonly onWake: () => Promise<void>;
   /** Called after each round: hand over what the core has to say. */
   readonly onRound: () => void;
+  /** Called with what a round threw: a bug to report. */
+  readonly onError: (error: unknown) => void;
 }
 
 export class DataLoop {
@@ -58,12 +61,15 @@ export class DataLoop {
   readonly #poller: Poller;
   readonly #stalled: number;
   readonly #waits: number;
+  readonly #failed: number;
+  #errorsInARow = 0;
   #stopping = false;
 
   constructor(options: DataLoopOptions) {
     this.#options = options;
     this.#poller = new Poller([options.wake.fd, options.tun.fd, ...options.sockets.map((s) => s.fd)]);
     this.#stalled = options.counters.register("drop_datagram_socket_stalled");
+    this.#failed = options.counters.register("loop_failed_rounds");
     this.#waits = options.counters.register("loop_waits");
   }
 
@@ -83,12 +89,7 @@ export class DataLoop {
         wake.drain();
         await onWake();
       }
-      busy = this.#round(now());
-      const at = now();
-      core.drain(at);
-      const next = core.pollTimeout();
-      if (next !== undefined && next <= at) core.handleTimeout(at);
-      this.flushControl();
+      busy = this.#guardedRound();
       onRound();
     }
   }
@@ -103,6 +104,31 @@ export class DataLoop {
     }
     this.#flushSockets();
     this.#flushTun();
+  }
+
+  /**
+   * A round that survives a bug: an exception costs the packets of this batch, is said, and the gateway goes on. Only
+   * a loop that can do nothing else any more gives up.
+   */
+  #guardedRound(): boolean {
+    const { core, now, packets, transmits, onError, counters } = this.#options;
+    try {
+      const busy = this.#round(now());
+      const at = now();
+      core.drain(at);
+      const next = core.pollTimeout();
+      if (next !== undefined && next <= at) core.handleTimeout(at);
+      this.flushControl();
+      this.#errorsInARow = 0;
+      return busy;
+    } catch (error) {
+      counters.add(this.#failed);
+      if (++this.#errorsInARow > MAX_ERRORS_IN_A_ROW) throw error;
+      packets.clear();
+      transmits.clear();
+      onError(error);
+      return false;
+    }
   }
 
   /** One batch from each side; true when there may be more. */

@@ -5,6 +5,7 @@
  * filters, NAT) is plain single-threaded data (design §1). A worker's entry calls {@link serveDataThread} with its
  * composition and does nothing else.
  */
+import type { ClientEvent, GatewayEvent } from "../portal/types.ts";
 import { type Composition, createCore, type RunningCore } from "./core.ts";
 import { DataLoop } from "./data_loop.ts";
 import { type FromData, Mailbox, type StartMessage, type ToData } from "./messages.ts";
@@ -52,6 +53,7 @@ class DataThread {
         now: () => performance.now(),
         onWake: () => this.#receiveMessages(),
         onRound: () => running.report(),
+        onError: (error) => this.#complain("Report this bug: packets were lost", error),
       });
       this.#scope.postMessage(running.started);
       this.#loop.run().then(() => this.#finish(), (error) => this.#fail(error));
@@ -66,10 +68,24 @@ class DataThread {
   }
 
   #handle(message: ToData, running: RunningCore): void {
-    if (message.type === "portal") running.handlePortal(message.event, performance.now());
+    if (message.type === "portal") this.#handlePortal(message.event, running);
     else if (message.type === "status") {
       this.#scope.postMessage({ type: "status", id: message.id, status: running.status() });
     } else if (message.type === "stop") this.#loop?.stop();
+  }
+
+  /** A message of the portal that we can't digest costs that message only. */
+  #handlePortal(event: GatewayEvent | ClientEvent, running: RunningCore): void {
+    try {
+      running.handlePortal(event, performance.now());
+    } catch (error) {
+      this.#complain(`Report this bug: a portal message (${event.type}) was lost`, error);
+    }
+  }
+
+  #complain(message: string, error: unknown): void {
+    const reason = error instanceof Error ? error.stack ?? error.message : String(error);
+    this.#scope.postMessage({ type: "log", level: "error", message, fields: { reason } });
   }
 
   #finish(): void {

@@ -18,7 +18,10 @@ export function reportGateway(output: GatewayOutput): FromData | undefined {
         expires: output.expiresAt === null ? "never" : new Date(output.expiresAt * 1000).toISOString(),
       });
     case "refused":
-      return log("warning", "Ignoring an authorization", { client: output.clientId, reason: output.reason });
+      return log("warning", "Ignoring what the portal asks for", {
+        ...(output.clientId === undefined ? {} : { client: output.clientId }),
+        reason: output.reason,
+      });
     case "revoked":
       return log("info", "Revoking resource authorization", {
         client: output.clientId,

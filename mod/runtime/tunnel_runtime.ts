@@ -54,7 +54,7 @@ class TunnelRuntime implements Runtime {
   readonly #wake = EventFd.create();
   readonly #mailbox = new Mailbox();
   readonly #buffer = new SharedArrayBuffer(Counters.CAPACITY * 8);
-  readonly #statusRequests = new Map<number, (status: RuntimeStatus) => void>();
+  readonly #statusRequests = new Map<number, PromiseWithResolvers<RuntimeStatus>>();
   #names: readonly string[] = [];
   #portal: PortalConnection<GatewayCommand | ClientCommand> | undefined;
   #started = Promise.withResolvers<void>();
@@ -104,11 +104,14 @@ class TunnelRuntime implements Runtime {
   }
 
   status(): Promise<RuntimeStatus> {
+    if (!this.#dataIsAlive) {
+      return Promise.reject(new Error("Cannot read the status: the data thread has ended."));
+    }
     const id = this.#nextStatusId++;
-    const { promise, resolve } = Promise.withResolvers<RuntimeStatus>();
-    this.#statusRequests.set(id, resolve);
+    const request = Promise.withResolvers<RuntimeStatus>();
+    this.#statusRequests.set(id, request);
     this.#tell({ type: "status", id });
-    return promise;
+    return request.promise;
   }
 
   stop(): Promise<void> {
@@ -128,6 +131,7 @@ class TunnelRuntime implements Runtime {
   }
 
   #tell(message: ToData): void {
+    if (!this.#dataIsAlive) return;
     this.#worker.postMessage(message);
     this.#mailbox.notePosted();
     this.#wake.signal();
@@ -138,8 +142,7 @@ class TunnelRuntime implements Runtime {
       case "started":
         return this.#handleStarted(message);
       case "failed":
-        this.#dataIsAlive = false;
-        this.#stopped.resolve();
+        this.#handleEnd();
         return this.#fail(message.reason);
       case "portal":
         return this.#portal?.send(message.command);
@@ -150,13 +153,22 @@ class TunnelRuntime implements Runtime {
           ...message.fields,
         });
       case "status":
-        this.#statusRequests.get(message.id)?.(message.status);
+        this.#statusRequests.get(message.id)?.resolve(message.status);
         this.#statusRequests.delete(message.id);
         return;
       case "stopped":
-        this.#dataIsAlive = false;
-        return this.#stopped.resolve();
+        return this.#handleEnd();
     }
+  }
+
+  #handleEnd(): void {
+    this.#dataIsAlive = false;
+    this.#wake.close();
+    for (const request of this.#statusRequests.values()) {
+      request.reject(new Error("Cannot read the status: the data thread has ended."));
+    }
+    this.#statusRequests.clear();
+    this.#stopped.resolve();
   }
 
   #handleStarted({ publicKey, aead, ports, offloads, counterNames }: FromData & { type: "started" }): void {
@@ -182,8 +194,10 @@ class TunnelRuntime implements Runtime {
   #configure({ interface: addresses, networks }: FromData & { type: "interface" }): void {
     try {
       this.#host.configure(addresses, networks);
+      log[this.#isConfigured ? "debug" : "info"]("Tunnel interface is up", {
+        device: this.#options.tunnel.tunName,
+      });
       this.#isConfigured = true;
-      log.info("Tunnel interface is up", { device: this.#options.tunnel.tunName });
     } catch (error) {
       this.#fail(error instanceof Error ? error.message : String(error));
     }
