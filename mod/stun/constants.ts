@@ -49,6 +49,8 @@ export const AttributeType = {
   FINGERPRINT: 0x8028,
   ICE_CONTROLLED: 0x8029,
   ICE_CONTROLLING: 0x802a,
+  /** What coturn (4.6.1, Debian 12) takes ADDITIONAL-ADDRESS-FAMILY to be: it predates the assignment of 0x8000. */
+  ADDITIONAL_ADDRESS_FAMILY_COTURN: 0x8032,
 } as const;
 
 /** Protocol number of UDP, the only REQUESTED-TRANSPORT in use. */

@@ -113,7 +113,12 @@ function readAttribute(message: Draft, type: number, bytes: Uint8Array, at: numb
       message.requestedFamily ??= readFamily(bytes, at, length);
       break;
     case A.ADDITIONAL_ADDRESS_FAMILY:
+    case A.ADDITIONAL_ADDRESS_FAMILY_COTURN:
       message.additionalFamily ??= readFamily(bytes, at, length);
+      break;
+    case A.EVEN_PORT:
+      if (length !== 1) throw MALFORMED;
+      message.evenPort ??= (bytes[at]! & 0x80) !== 0;
       break;
     case A.USE_CANDIDATE:
       if (length !== 0) throw MALFORMED;

@@ -70,6 +70,7 @@ function encodeValue(attribute: StunAttribute, transactionId: Uint8Array): Uint8
       return u32(attribute[1] << 24);
     case A.REQUESTED_ADDRESS_FAMILY:
     case A.ADDITIONAL_ADDRESS_FAMILY:
+    case A.ADDITIONAL_ADDRESS_FAMILY_COTURN:
       return u32((attribute[1] === 4 ? 1 : 2) << 24);
     case A.ICE_CONTROLLED:
     case A.ICE_CONTROLLING:

@@ -51,6 +51,8 @@ export interface StunMessage {
   readonly requestedFamily?: number;
   /** 4, 6, or 0 for a family that does not exist. */
   readonly additionalFamily?: number;
+  /** EVEN-PORT is there; true when it asks to reserve the next port, too. */
+  readonly evenPort?: boolean;
   /** Comprehension-required attribute types (below 0x8000) that this decoder gives no meaning. */
   readonly unknownRequired: readonly number[];
 }
@@ -63,7 +65,12 @@ export type StunAttribute =
   | readonly [type: Types["PRIORITY" | "LIFETIME"], u32: number]
   | readonly [type: Types["CHANNEL_NUMBER"], u16: number]
   | readonly [type: Types["REQUESTED_TRANSPORT"], protocol: number]
-  | readonly [type: Types["REQUESTED_ADDRESS_FAMILY" | "ADDITIONAL_ADDRESS_FAMILY"], family: 4 | 6]
+  | readonly [
+    type: Types[
+      "REQUESTED_ADDRESS_FAMILY" | "ADDITIONAL_ADDRESS_FAMILY" | "ADDITIONAL_ADDRESS_FAMILY_COTURN"
+    ],
+    family: 4 | 6,
+  ]
   | readonly [type: Types["ICE_CONTROLLED" | "ICE_CONTROLLING"], tieBreaker: bigint]
   | readonly [type: Types["USE_CANDIDATE" | "DONT_FRAGMENT"]]
   | readonly [

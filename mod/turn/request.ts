@@ -3,12 +3,14 @@
  * Each attempt is a transaction of its own, so that an answer tells which attempt it belongs to.
  */
 import type { SocketAddress } from "../packet/address.ts";
-import { AttributeType as A, encodeStun, type StunAttribute } from "../stun/mod.ts";
+import { AttributeType as A, encodeStun, Method, type StunAttribute } from "../stun/mod.ts";
 import type { Authentication } from "./authentication.ts";
 
 const FIRST_INTERVAL_MS = 1000;
 const BACK_OFF = 1.5;
 const BUDGET_MS = 8000;
+/** Only coturn needs it, and who doesn't know it must ignore it. */
+const COTURN_ADDITIONAL_FAMILY: readonly StunAttribute[] = [[A.ADDITIONAL_ADDRESS_FAMILY_COTURN, 6]];
 
 export interface TurnRequest {
   readonly method: number;
@@ -36,6 +38,7 @@ export function encodeRequest(
     transactionId,
     attributes: [
       ...request.attributes,
+      ...(authentication?.isPlain && request.method === Method.ALLOCATE ? COTURN_ADDITIONAL_FAMILY : []),
       [A.SOFTWARE, software],
       ...(request.isDelete ? [[A.LIFETIME, 0] as const] : []),
       ...(authentication?.attributes ?? []),

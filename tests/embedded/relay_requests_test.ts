@@ -85,6 +85,14 @@ Deno.test("a transport that is not UDP is 400", () => {
   equal(new RawClient().allocate([]).errorCode?.code, 400);
 });
 
+Deno.test("an even port can be asked for, a pair of ports can't", () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const answer = new RawClient({ seed }).allocate([UDP, [A.EVEN_PORT, false]]);
+    equal(answer.xorRelayedAddresses[0]!.port % 2, 0);
+  }
+  equal(new RawClient().allocate([UDP, [A.EVEN_PORT, true]]).errorCode?.code, 508);
+});
+
 Deno.test("a wrong password is 401 although the nonce is good, and signed with the right one", () => {
   const client = new RawClient();
   client.nonce = client.request(Method.ALLOCATE, [UDP]).nonce;
@@ -253,8 +261,17 @@ Deno.test("an unknown method is 400 and an unknown required attribute 420 with i
   const client = new RawClient();
   client.allocate();
   equal(client.request(0x0fe, []).errorCode?.code, 400);
-  const answer = client.request(Method.REFRESH, [[A.EVEN_PORT, true]]);
+  const answer = client.request(Method.REFRESH, [[A.DATA, new Uint8Array(1)]]);
   equal(answer.errorCode?.code, 420);
+  equal(answer.errorCode?.reason.length, 17);
+  deepEqual([...answer.raw.subarray(20 + 8 + 20, 20 + 8 + 20 + 6)], [
+    0,
+    A.UNKNOWN_ATTRIBUTES,
+    0,
+    2,
+    0,
+    A.DATA,
+  ]);
   equal(client.request(Method.REFRESH, [[A.DONT_FRAGMENT]]).class, "success");
 });
 

@@ -49,6 +49,7 @@ Deno.test("an attribute of fixed size with another size rejects the message", ()
     [A.MESSAGE_INTEGRITY, [20]],
     [A.FINGERPRINT, [4]],
     [A.LIFETIME, [4]],
+    [A.EVEN_PORT, [1]],
     [A.CHANNEL_NUMBER, [4]],
     [A.REQUESTED_TRANSPORT, [4]],
     [A.REQUESTED_ADDRESS_FAMILY, [4]],
@@ -128,8 +129,10 @@ Deno.test("of a repeated attribute the first counts; relayed addresses are colle
 });
 
 Deno.test("unknown attributes don't reject; the comprehension-required ones are listed", () => {
-  const message = decodeStun(binding("7f0100017f000000" + "ff0100017f000000" + "0018000180000000"))!;
-  deepEqual(message.unknownRequired, [0x7f01, A.EVEN_PORT]);
+  const message = decodeStun(
+    binding("7f0100017f000000" + "ff0100017f000000" + "0022000800000000" + "00000000"),
+  )!;
+  deepEqual(message.unknownRequired, [0x7f01, A.RESERVATION_TOKEN]);
 });
 
 Deno.test("an unknown address family is told apart from an absent one", () => {

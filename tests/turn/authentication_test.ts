@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { AttributeType as A, longTermKey, Method, verifyIntegrity } from "../../mod/stun/mod.ts";
+import { hex } from "../stun/hex.ts";
 import { KEY, PEER, REALM, RELAYED, ScriptedRelay, USERNAME } from "./scripted_relay.ts";
 
 const FOREIGN_KEY = longTermKey(USERNAME, REALM, "another password");
@@ -40,6 +41,9 @@ Deno.test("a plain relay is asked without credential for its challenge, then wit
   equal(relay.challenge(bare, "nonce-1", 401, null), true);
   const request = relay.one(Method.ALLOCATE);
   equal(request.nonce, "nonce-1");
+  equal(request.additionalFamily, 6);
+  ok(hex(request.raw).includes("8000000402000000"), "by the RFC's number");
+  ok(hex(request.raw).includes("8032000402000000"), "and by coturn's");
   ok(verifyIntegrity(request, KEY));
   equal(relay.allocateSuccess(request, [RELAYED.v4]), true);
   equal(relay.allocation.relayedAddress(4)?.key, RELAYED.v4.key);

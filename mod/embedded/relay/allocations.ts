@@ -107,15 +107,15 @@ export class Allocations {
     return this.count >= this.#limits.allocations ? "total" : undefined;
   }
 
-  /** A random port of the range, opened in `families`; undefined when none can be had. */
-  openPort(families: readonly IpFamily[]): number | undefined {
+  /** A random (even) port of the range, opened in `families`; undefined when none can be had. */
+  openPort(families: readonly IpFamily[], mustBeEven: boolean): number | undefined {
     const [lowest, highest] = this.#portRange;
     const size = highest - lowest + 1;
     const start = this.#randomU32() % size;
     let attempts = 0;
     for (let i = 0; i < size && attempts < PORT_ATTEMPTS; i++) {
       const port = lowest + (start + i) % size;
-      if (this.#byPort[port] !== undefined) continue;
+      if (this.#byPort[port] !== undefined || (mustBeEven && port % 2 !== 0)) continue;
       attempts++;
       if (this.#ports.open(port, families)) return port;
     }

@@ -236,11 +236,12 @@ export class RequestHandler {
       family !== 0 && addresses[family] !== undefined
     );
     if (families.length === 0) return new Refusal(440);
+    if (request.evenPort) return new Refusal(508); // pairs of ports are not kept
     const older = this.#allocations.byUsername(request.username!);
     if (older) this.#allocations.remove(older);
     const exhausted = this.#allocations.exhausted(client);
     if (exhausted) return new Refusal(exhausted === "source" ? 486 : 508);
-    const port = this.#allocations.openPort(families);
+    const port = this.#allocations.openPort(families, request.evenPort !== undefined);
     if (port === undefined) return new Refusal(508);
     const relayed = (family: IpFamily) =>
       families.includes(family) ? SocketAddress.fromBytes(addresses[family]!, port) : undefined;
