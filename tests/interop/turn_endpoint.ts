@@ -1,7 +1,7 @@
 /** Our TURN client on a real UDP socket, driven by the event loop: the smallest owner that an allocation can have. */
 import { createSocket, type Socket } from "node:dgram";
 import { SocketAddress } from "../../mod/packet/address.ts";
-import { decodeChannelData, encodeChannelData } from "../../mod/stun/mod.ts";
+import { decodeChannelData, decodeStun, encodeChannelData } from "../../mod/stun/mod.ts";
 import { Allocation, type AllocationEvent, type AllocationOptions } from "../../mod/turn/mod.ts";
 
 export type EndpointOptions = Pick<AllocationOptions, "addresses" | "username" | "password" | "realm">;
@@ -19,6 +19,8 @@ export class TurnEndpoint {
   readonly events: AllocationEvent[] = [];
   /** Payloads that came through the relay, with the peer they came from. */
   readonly received: { readonly peer: string; readonly payload: Uint8Array }[] = [];
+  /** Error codes of the relay's answers. */
+  readonly errors: number[] = [];
   readonly #socket: Socket;
   readonly #local: SocketAddress;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -83,7 +85,11 @@ export class TurnEndpoint {
     if (data && this.allocation.matches(from)) {
       const peer = this.allocation.peerOf(data.channel, now);
       if (peer) this.received.push({ peer: peer.key, payload: data.payload });
-    } else this.allocation.handleDatagram(from, this.#local, bytes, now);
+    } else {
+      const code = decodeStun(bytes)?.errorCode?.code;
+      if (code !== undefined) this.errors.push(code);
+      this.allocation.handleDatagram(from, this.#local, bytes, now);
+    }
     this.#drain();
   }
 
