@@ -2,10 +2,13 @@
  * The TURN client's side of one relay (RFC 8656, spec snownet §3), as a pure state machine.
  *
  *     BINDING to each of the relay's sockets ─ first answer ─► that socket is active ─► ALLOCATE ─► allocated
- *     allocated: REFRESH at half of the lifetime, a BINDING when nothing was sent for 25 s, CHANNEL-BINDs on demand
+ *     allocated: REFRESH at half of the lifetime, a BINDING when nothing came for 25 s, CHANNEL-BINDs on demand
  *     437 or an expired lifetime ─► invalidated ─► ALLOCATE again
  *     another refusal ─► suspended ─ after a growing pause ─► from the start
  *     no answer ─► freed("no response received"): the owner drops it
+ *
+ * Only what arrives shows that a relay lives: sending postpones nothing, and an owner who misses something can have
+ * a silent relay asked at once (`verify`).
  *
  * All TURN traffic takes the active socket, also that of the other family's relayed address. Every answer's BINDING
  * part yields candidates: the local address it arrived at (host), and what the relay saw (server-reflexive).
@@ -28,10 +31,12 @@ import { Addresses } from "./addresses.ts";
 import { Authentication } from "./authentication.ts";
 import { Channels } from "./channels.ts";
 import type { AllocationEvent, FreedReason } from "./events.ts";
-import { encodeRequest, PendingRequest, type TurnRequest } from "./request.ts";
+import { encodeRequest, FAREWELL, PendingRequest, probePace, type TurnRequest } from "./request.ts";
 import { RoundTrip } from "./round_trip.ts";
 
 const KEEPALIVE_MS = 25_000;
+/** `verify` believes in a relay that was heard from more recently than this. */
+const SILENCE_MS = 3_000;
 /** Peers that may wait for the allocation to be bound; the oldest gives way. */
 const MAX_WAITING = 100;
 /** Pause before a suspended allocation starts over: doubles from the first to the last, plus up to a quarter. */
@@ -77,6 +82,8 @@ export class Allocation {
   #expiresAt = Infinity;
   #keepaliveAt = Infinity;
   #resumeAt = Infinity;
+  /** When something last arrived from the relay. */
+  #heardAt = -Infinity;
   #pause = FIRST_PAUSE_MS;
   #mismatches = 0;
   #failure: FreedReason | undefined;
@@ -155,7 +162,6 @@ export class Allocation {
       if (!channel) return 0;
     }
     this.#channels.noteSent(channel, now);
-    this.#keepaliveAt = now + KEEPALIVE_MS;
     return channel.number;
   }
 
@@ -164,6 +170,7 @@ export class Allocation {
     const known = this.#channels.confirmed(channel);
     if (!known) return undefined;
     this.#channels.noteReceived(known, now);
+    this.#noteHeard(now);
     return known.peer;
   }
 
@@ -186,6 +193,7 @@ export class Allocation {
     if (answer.method !== Method.BINDING && !this.#authentication.accepts(answer, pending)) return false;
     this.#channels.refreshesSending = this.#authentication.isPlain;
     this.#pending.delete(key);
+    this.#noteHeard(now);
     this.#roundTrip.sample(now - pending.sentAt);
     if (answer.class === "error") this.#handleError(answer, answer.errorCode!.code, pending, now);
     else this.#handleSuccess(answer, pending.request, local, now);
@@ -193,14 +201,22 @@ export class Allocation {
     return true;
   }
 
-  /** The portal has news that don't mention this relay: check that it is still there. */
+  /**
+   * Checks that the relay is still there; starts over when it was asked to wait. A relay that does not answer a few
+   * quick requests takes the allocation with it.
+   */
   refresh(now: number): void {
     if (this.#failure || this.#isReleased || this.#authentication.isRejected) return;
     if (this.#isAllocated) {
-      if (!this.#isPending(Method.REFRESH)) this.#sendRefresh(now, { isProbe: true });
+      if (!this.#isPending(Method.REFRESH)) this.#sendRefresh(now, { pace: probePace(this.rtt) });
     } else if (this.#isSuspended) {
       this.#start(now);
     }
+  }
+
+  /** Something that ought to come over this relay doesn't: `refresh`, unless the relay has just shown that it lives. */
+  verify(now: number): void {
+    if (now - this.#heardAt >= SILENCE_MS) this.refresh(now);
   }
 
   /** Gives the allocation back to the relay; nothing else happens afterwards. */
@@ -210,7 +226,7 @@ export class Allocation {
     this.#invalidate();
     this.#waiting.clear();
     this.#isReleased = true;
-    if (this.#activeSocket && mayExist) this.#sendRefresh(now, { isDelete: true, isProbe: true });
+    if (this.#activeSocket && mayExist) this.#sendRefresh(now, { isDelete: true, pace: FAREWELL });
   }
 
   handleTimeout(now: number): void {
@@ -386,7 +402,7 @@ export class Allocation {
   }
 
   /** The signed dialect repeats ALLOCATE's attributes, which RFC 8656 does not allow here. */
-  #sendRefresh(now: number, kind: Pick<TurnRequest, "isDelete" | "isProbe"> = {}): void {
+  #sendRefresh(now: number, kind: Pick<TurnRequest, "isDelete" | "pace"> = {}): void {
     const attributes: StunAttribute[] = this.#authentication.isPlain
       ? []
       : [[A.REQUESTED_TRANSPORT, TRANSPORT_UDP], [A.ADDITIONAL_ADDRESS_FAMILY, 6]];
@@ -438,6 +454,11 @@ export class Allocation {
   }
 
   // State ---------------------------------------------------------------------------------------------------------
+
+  #noteHeard(now: number): void {
+    this.#heardAt = now;
+    if (this.#isAllocated) this.#keepaliveAt = now + KEEPALIVE_MS;
+  }
 
   #isPending(method: number): boolean {
     for (const { request } of this.#pending.values()) if (request.method === method) return true;

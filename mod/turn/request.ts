@@ -1,6 +1,6 @@
 /**
- * A request to the relay and its retry timer (spec snownet §3.7): sent at 0, 1, 2.5 and 4.75 s, given up at 8.125 s.
- * Each attempt is a transaction of its own, so that an answer tells which attempt it belongs to.
+ * A request to the relay and its retry timer (spec snownet §3.7): sent at 0, 1, 2.5 and 4.75 s, given up at 8.125 s,
+ * unless it has a pace of its own. Each attempt is a transaction of its own, so that an answer tells which attempt it belongs to.
  */
 import type { SocketAddress } from "../packet/address.ts";
 import { AttributeType as A, encodeStun, Method, type StunAttribute } from "../stun/mod.ts";
@@ -9,8 +9,25 @@ import type { Authentication } from "./authentication.ts";
 const FIRST_INTERVAL_MS = 1000;
 const BACK_OFF = 1.5;
 const BUDGET_MS = 8000;
+
+/** A retry timer without back-off, for questions whose point is a quick answer. */
+export interface Pace {
+  /** From one attempt to the next, and from the last one to giving up, ms. */
+  readonly interval: number;
+  readonly attempts: number;
+}
 /** Only coturn needs it, and who doesn't know it must ignore it. */
 const COTURN_ADDITIONAL_FAMILY: readonly StunAttribute[] = [[A.ADDITIONAL_ADDRESS_FAMILY_COTURN, 6]];
+
+/** For the last message of all. */
+export const FAREWELL: Pace = { interval: 1_000, attempts: 1 };
+const PROBE_ATTEMPTS = 3, PROBE_ROUND_TRIPS = 4, PROBE_GAP_MIN = 333, PROBE_GAP_MAX = 1_000;
+
+/** For asking whether a relay lives whose round trip is known: one to three seconds, and no single loss decides. */
+export function probePace(rtt = Infinity): Pace {
+  const interval = Math.min(PROBE_GAP_MAX, Math.max(PROBE_GAP_MIN, PROBE_ROUND_TRIPS * rtt));
+  return { interval, attempts: PROBE_ATTEMPTS };
+}
 
 export interface TurnRequest {
   readonly method: number;
@@ -21,8 +38,7 @@ export interface TurnRequest {
   readonly channel?: number;
   /** REFRESH: lifetime 0, i.e. the allocation is given back. */
   readonly isDelete?: boolean;
-  /** One attempt only: no answer within its first interval is a failure. */
-  readonly isProbe?: boolean;
+  readonly pace?: Pace;
 }
 
 /** One attempt on the wire; without `authentication` it carries no credential and no integrity. */
@@ -50,9 +66,10 @@ export function encodeRequest(
 /** A request on its way. */
 export class PendingRequest {
   /** When the attempt under way is considered lost. */
-  timeoutAt = 0;
-  #interval = FIRST_INTERVAL_MS;
-  #startedAt: number;
+  readonly timeoutAt: number;
+  readonly #interval: number;
+  readonly #startedAt: number;
+  readonly #attempt: number;
 
   constructor(
     readonly request: TurnRequest,
@@ -67,12 +84,14 @@ export class PendingRequest {
     readonly challenges = 0,
   ) {
     this.#startedAt = previous ? previous.#startedAt : sentAt;
-    this.#interval = previous ? previous.#interval * BACK_OFF : FIRST_INTERVAL_MS;
+    this.#attempt = previous ? previous.#attempt + 1 : 1;
+    this.#interval = request.pace?.interval ?? (previous ? previous.#interval * BACK_OFF : FIRST_INTERVAL_MS);
     this.timeoutAt = sentAt + this.#interval;
   }
 
   /** True when the budget is used up; asked when `timeoutAt` has come. */
   isExhausted(now: number): boolean {
-    return this.request.isProbe === true || now - this.#startedAt >= BUDGET_MS;
+    const { pace } = this.request;
+    return pace ? this.#attempt >= pace.attempts : now - this.#startedAt >= BUDGET_MS;
   }
 }

@@ -182,15 +182,42 @@ Deno.test("refresh does nothing while the allocation is being made", () => {
   deepEqual(relay.sent(), []);
 });
 
-Deno.test("a refresh without an answer within one second frees the allocation", () => {
+Deno.test("three quick REFRESHes without an answer free the allocation, within a second when the relay is near", () => {
   const relay = new ScriptedRelay().allocate();
   relay.allocation.refresh(relay.now);
   relay.one(Method.REFRESH);
-  relay.pass(999);
+  deepEqual(relay.pass(998).map((s) => s.method), [Method.REFRESH, Method.REFRESH]);
   equal(relay.allocation.freed, undefined);
   relay.pass(1);
   equal(relay.allocation.freed, "no response received");
   equal(relay.told().at(-1), `invalidated ${RELAYED.v4} ${RELAYED.v6}`);
+});
+
+Deno.test("one answered REFRESH of three is enough", () => {
+  const relay = new ScriptedRelay().allocate();
+  relay.allocation.refresh(relay.now);
+  relay.sent();
+  const [, third] = relay.pass(700);
+  relay.answer(third!, "success", [[A.LIFETIME, 600]]);
+  relay.pass(10_000);
+  equal(relay.allocation.freed, undefined);
+});
+
+Deno.test("verify asks a relay that was silent for 3 seconds, and believes one that was heard from", () => {
+  const relay = new ScriptedRelay().allocate();
+  const channel = relay.bound();
+  const verify = () => {
+    relay.allocation.verify(relay.now);
+    return relay.sent().map((s) => s.method);
+  };
+  relay.pass(2_999);
+  deepEqual(verify(), []);
+  relay.allocation.peerOf(channel, relay.now);
+  relay.pass(2_999);
+  deepEqual(verify(), []);
+  relay.pass(1);
+  deepEqual(verify(), [Method.REFRESH]);
+  deepEqual(verify(), [], "one question at a time");
 });
 
 Deno.test("a REFRESH that is refused with 437 invalidates candidates and channels and allocates anew", () => {
@@ -332,12 +359,17 @@ Deno.test("a keepalive BINDING is sent every 25 seconds on the chosen socket", (
   }
 });
 
-Deno.test("outgoing ChannelData postpones the keepalive", () => {
+Deno.test("what is sent does not postpone the keepalive, what arrives does", () => {
   const relay = new ScriptedRelay().allocate();
   const channel = relay.bound();
+  relay.pass(20_000);
+  equal(relay.allocation.channelTo(PEER.v4, relay.now), channel);
+  const [keepalive] = relay.pass(5_000);
+  equal(keepalive?.method, Method.BINDING);
+  relay.bindingSuccess(keepalive!);
   for (let i = 0; i < 5; i++) {
     deepEqual(relay.pass(20_000), []);
-    equal(relay.allocation.channelTo(PEER.v4, relay.now), channel);
+    relay.allocation.peerOf(channel, relay.now);
   }
   deepEqual(relay.pass(25_000).map((s) => s.method), [Method.BINDING]);
 });
