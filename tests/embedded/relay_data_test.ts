@@ -1,66 +1,18 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { PeerPolicy, relayCredentials } from "../../mod/embedded/relay/mod.ts";
+import { PeerPolicy } from "../../mod/embedded/relay/mod.ts";
 import { SocketAddress } from "../../mod/packet/address.ts";
 import { decodeChannelData, encodeChannelData } from "../../mod/stun/mod.ts";
-import { Allocation } from "../../mod/turn/mod.ts";
-import {
-  type HarnessOptions,
-  RELAY_V4,
-  RELAY_V6,
-  RelayHarness,
-  seededRandom,
-  STAMP_SECRET,
-  UNIX_NOW,
-} from "./relay_harness.ts";
+import { type HarnessOptions, RELAY_V4, RelayHarness } from "./relay_harness.ts";
+import { NOW, WiredClient } from "./relay_wired_client.ts";
 
 const address = (text: string) => SocketAddress.parse(text)!;
 const PEER = address("198.51.100.7:4000");
 const PEER6 = address("[2001:db8:7::7]:4000");
 const STRANGER = address("198.51.100.7:4001");
-const NOW = 5000;
-
-/** A TURN client joined to the relay core by a perfect wire. */
-class Client {
-  readonly allocation: Allocation;
-  constructor(readonly relay: RelayHarness, readonly from: SocketAddress, device: string, now = NOW) {
-    this.allocation = new Allocation({
-      relayId: "relay",
-      addresses: {
-        v4: from.family === 4 ? SocketAddress.of(RELAY_V4, 3478) : undefined,
-        v6: from.family === 6 ? SocketAddress.of(RELAY_V6, 3478) : undefined,
-      },
-      ...relayCredentials({ publicKey: device, stampSecret: STAMP_SECRET, expiresAt: UNIX_NOW + 86400 }),
-      realm: "firezone",
-      software: "snownet",
-      random: seededRandom(device.length),
-      now,
-    });
-    this.exchange(now);
-  }
-
-  exchange(now: number): void {
-    for (let t; (t = this.allocation.pollTransmit());) {
-      for (const sent of this.relay.fromClient(this.from, [t.payload], now)) {
-        this.allocation.handleDatagram(t.dst, this.from, sent.payload, now);
-      }
-    }
-    while (this.allocation.pollEvent());
-  }
-
-  bind(peer: SocketAddress, now = NOW): number {
-    const channel = this.allocation.channelTo(peer, now);
-    this.exchange(now);
-    return channel;
-  }
-
-  get port(): number {
-    return this.allocation.relayedAddress(4)!.port;
-  }
-}
 
 function setUp(options: HarnessOptions = {}) {
   const relay = new RelayHarness(options);
-  return { relay, client: new Client(relay, address("203.0.113.5:40000"), "alice") };
+  return { relay, client: new WiredClient(relay, address("203.0.113.5:40000"), "alice") };
 }
 const datagrams = (sizes: number[]) => sizes.map((size, i) => new Uint8Array(size).fill(i + 1));
 
@@ -196,7 +148,7 @@ Deno.test("after an allocation has ended nothing passes, even before the sweep",
 
 Deno.test("two clients of one relay reach each other's relayed address inside it", () => {
   const { relay, client: alice } = setUp();
-  const bob = new Client(relay, address("[2001:db8:b::b]:1234"), "bobby");
+  const bob = new WiredClient(relay, address("[2001:db8:b::b]:1234"), "bobby");
   for (const family of [4, 6] as const) {
     const toBob = alice.bind(bob.allocation.relayedAddress(family)!);
     const payloads = datagrams([100, 100, 40]);
@@ -239,7 +191,11 @@ Deno.test("a released allocation is gone with its port", () => {
 Deno.test("a million relayed packets leave the heap as it was", () => {
   const { relay, client } = setUp();
   const channel = client.bind(PEER);
-  const run = relay.prepare(client.from, client.port, PEER, channel, 1312, 40);
+  const { toPeer, toClient } = relay.prepare(client.from, client.port, PEER, channel, 1312, 40);
+  const run = (now: number) => {
+    toPeer(now);
+    toClient(now);
+  };
   for (let i = 0; i < 500; i++) run(NOW);
   const before = heap();
   for (let i = 0; i < 12_500; i++) run(NOW);

@@ -113,8 +113,8 @@ export class RelayHarness {
   }
 
   /**
-   * A function that relays one prepared burst each way, `count` datagrams of `size` payload bytes, and forgets the
-   * output: for measuring.
+   * Functions that relay one prepared burst to the peer or to the client, `count` datagrams of `size` payload bytes,
+   * and forget the output: for measuring.
    */
   prepare(
     client: SocketAddress,
@@ -123,7 +123,7 @@ export class RelayHarness {
     channel: number,
     size: number,
     count: number,
-  ): (now: number) => void {
+  ): { toPeer(now: number): void; toClient(now: number): void } {
     const clientRecord = this.slab.reserve(ADDRESS_RECORD_SIZE),
       peerRecord = this.slab.reserve(ADDRESS_RECORD_SIZE);
     const local = this.slab.reserve(ADDRESS_RECORD_SIZE);
@@ -134,11 +134,15 @@ export class RelayHarness {
     for (let i = 0; i < count; i++) {
       this.slab.view.setUint32(up + i * (size + 4), (channel << 16) | size);
     }
-    return (now) => {
-      this.server.handleClient(up, count * (size + 4), size + 4, clientRecord, local, 0, now);
-      this.queue.clear();
-      this.server.handlePeer(port, down, count * size, size, peerRecord, 0, now);
-      this.queue.clear();
+    return {
+      toPeer: (now) => {
+        this.server.handleClient(up, count * (size + 4), size + 4, clientRecord, local, 0, now);
+        this.queue.clear();
+      },
+      toClient: (now) => {
+        this.server.handlePeer(port, down, count * size, size, peerRecord, 0, now);
+        this.queue.clear();
+      },
     };
   }
 
