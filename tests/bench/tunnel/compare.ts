@@ -56,11 +56,11 @@ async function waitForPath({ name }: Contender, { client }: BenchHosts): Promise
 }
 
 async function measureRound(side: Side, { parts, seconds }: CompareOptions): Promise<void> {
-  const { hosts: { client }, running } = side;
+  const { hosts, running } = side;
   if (parts.includes("tcp")) {
     for (const streams of [1, 4]) {
       for (const direction of ["up", "down"] as const) {
-        const { gbps, clientCpuPerGb, gatewayCpuPerGb } = await runTcp(client, running, {
+        const { gbps, clientCpuPerGb, gatewayCpuPerGb } = await runTcp(hosts, running, {
           streams,
           direction,
           seconds,
@@ -74,16 +74,16 @@ async function measureRound(side: Side, { parts, seconds }: CompareOptions): Pro
   }
   if (parts.includes("udp")) {
     for (const size of [64, 1200]) {
-      const { kpps, gatewayCpuPerGb } = await runUdp(client, running, size, seconds);
+      const { kpps, gatewayCpuPerGb } = await runUdp(hosts, running, size, seconds);
       note(side, `udp.${size}`, "kpps", kpps);
       note(side, `udp.${size}.cpu-gateway`, "s/GB", gatewayCpuPerGb);
     }
   }
   if (parts.includes("ping")) {
-    const idle = await runPing(client, 500);
+    const idle = await runPing(hosts.client, 500);
     note(side, "ping.idle", "ms", idle.average);
     note(side, "ping.idle.p99", "ms", idle.p99);
-    const loaded = await runLoadedPing(client, Math.max(3, seconds));
+    const loaded = await runLoadedPing(hosts, Math.max(3, seconds));
     note(side, "ping.loaded", "ms", loaded.average);
     note(side, "ping.loaded.p99", "ms", loaded.p99);
   }

@@ -1,6 +1,6 @@
 /** Loads a tunnel and reads what came through: iperf3 and ping, with the CPU time and memory it took. */
 import type { Host } from "../../../mod/embedded/testbed/mod.ts";
-import type { RunningContender } from "./contender.ts";
+import type { BenchHosts, RunningContender } from "./contender.ts";
 import { SERVER_ADDRESS } from "./topology.ts";
 
 const CLOCK_TICKS = 100;
@@ -17,9 +17,9 @@ export interface Cost {
   readonly gatewayCpuPerGb: number;
 }
 
-export async function runTcp(client: Host, running: RunningContender, load: TcpLoad) {
+export async function runTcp(hosts: BenchHosts, running: RunningContender, load: TcpLoad) {
   const before = cpuTimes(running);
-  const report = await iperf(client, load.seconds, [
+  const report = await iperf(hosts, load.seconds, [
     ...["-P", String(load.streams)],
     ...(load.direction === "down" ? ["-R"] : []),
   ]);
@@ -28,9 +28,9 @@ export async function runTcp(client: Host, running: RunningContender, load: TcpL
 }
 
 /** Floods with datagrams of `size` bytes; counts what arrived. */
-export async function runUdp(client: Host, running: RunningContender, size: number, seconds: number) {
+export async function runUdp(hosts: BenchHosts, running: RunningContender, size: number, seconds: number) {
   const before = cpuTimes(running);
-  const { sum } = (await iperf(client, seconds, ["-u", "-b", "0", "-l", String(size)])).end;
+  const { sum } = (await iperf(hosts, seconds, ["-u", "-b", "0", "-l", String(size)])).end;
   const delivered = sum.packets - sum.lost_packets;
   return { kpps: delivered / sum.seconds / 1000, ...cost(before, cpuTimes(running), delivered * size) };
 }
@@ -52,10 +52,10 @@ export async function runPing(client: Host, count: number, interval = 0.002) {
 }
 
 /** Ping while one TCP stream fills the tunnel. */
-export async function runLoadedPing(client: Host, seconds: number) {
-  const load = iperf(client, seconds, []);
+export async function runLoadedPing(hosts: BenchHosts, seconds: number) {
+  const load = iperf(hosts, seconds, []);
   await new Promise((resolve) => setTimeout(resolve, 500));
-  const [ping] = await Promise.all([runPing(client, Math.floor((seconds - 1) / 0.01), 0.01), load]);
+  const [ping] = await Promise.all([runPing(hosts.client, Math.floor((seconds - 1) / 0.01), 0.01), load]);
   return ping;
 }
 
@@ -75,11 +75,19 @@ interface IperfReport {
   };
 }
 
-async function iperf(client: Host, seconds: number, args: readonly string[]): Promise<IperfReport> {
+/** One transfer with a server of its own: between two, iperf3 closes its port for a moment. */
+async function iperf(
+  { client, server }: BenchHosts,
+  seconds: number,
+  args: readonly string[],
+): Promise<IperfReport> {
+  const listener = server.start(["iperf3", "-s", "-1", "--forceflush"], { label: "iperf3 server" });
+  await listener.waitFor(/listening/i, 5000);
   const { stdout, stderr } = await client.run(
     ["iperf3", "-J", "-c", SERVER_ADDRESS, "-t", String(seconds), "--connect-timeout", "3000", ...args],
     { timeoutMs: (seconds + 15) * 1000 },
   );
+  await listener.stop();
   let report: IperfReport;
   try {
     report = JSON.parse(stdout);

@@ -6,7 +6,7 @@
  *          eth0 .2                wan .1          lan .1                 eth0 .2
  *          tunnel ════════════════ tunnel
  * ```
- * The server has no route to the tunnel's addresses: the gateway masquerades. It runs `iperf3 -s`.
+ * The server has no route to the tunnel's addresses: the gateway masquerades.
  */
 import type { Testbed } from "../../../mod/embedded/testbed/mod.ts";
 import type { BenchHosts } from "./contender.ts";
@@ -27,7 +27,5 @@ export async function buildTopology(bed: Testbed, prefix: string): Promise<Bench
     { host: server, device: "eth0", addresses: [`${SERVER_ADDRESS}/24`] },
   );
   await client.ip("route add default via 192.0.2.1");
-  const iperf = server.start(["iperf3", "-s", "--forceflush"], { label: "iperf3 server" });
-  await iperf.waitFor(/listening/i, 5000);
   return { client, gateway, server };
 }
