@@ -15,8 +15,8 @@ export const ROUTING_TABLE = 0x2021fd00;
 export const TUN_NAME = "tun-firezone";
 const MTU = 1280;
 const TX_QUEUE_LENGTH = 10_000;
-/** One read of the device then fills exactly one UDP GSO send (spec dataplane §3). */
-const GSO_MAX_SIZE = 60_224;
+/** With it one read of the device fills exactly one UDP GSO send (spec dataplane §3). */
+export const GSO_MAX_SIZE = 60_224;
 /** Where peers' tunnel addresses come from. */
 export const PEER_RANGES: Readonly<Record<IpFamily, string>> = {
   4: "100.64.0.0/11",
@@ -34,18 +34,26 @@ export interface TunnelHostOptions {
   readonly tunName?: string;
   /** Forward and masquerade the packets of the peer ranges. */
   readonly masquerade?: boolean;
+  /**
+   * Largest super-packet that the kernel hands to the device. {@link GSO_MAX_SIZE} suits a device that carries the
+   * host's own traffic. A host that forwards must leave it alone: the kernel cuts every forwarded super-packet that
+   * is larger into single packets.
+   */
+  readonly gsoMaxSize?: number;
 }
 
 export class TunnelHost {
   readonly #socket = new RouteSocket();
   readonly #tunName: string;
   readonly #masquerade: boolean;
+  readonly #gsoMaxSize: number | undefined;
   readonly #ownRules: IpFamily[] = [];
   #routed = new Map<string, Prefix>();
   #forwarding: Forwarding | undefined;
   #closed = false;
 
-  constructor({ tunName = TUN_NAME, masquerade = false }: TunnelHostOptions = {}) {
+  constructor({ tunName = TUN_NAME, masquerade = false, gsoMaxSize }: TunnelHostOptions = {}) {
+    this.#gsoMaxSize = gsoMaxSize;
     this.#tunName = tunName;
     this.#masquerade = masquerade;
   }
@@ -64,7 +72,10 @@ export class TunnelHost {
     };
     this.#settle(() => this.#socket.changeLink(link.index, { linkLocal: false }));
     this.#settle(() =>
-      this.#socket.changeLink(link.index, { txQueueLength: TX_QUEUE_LENGTH, gsoMaxSize: GSO_MAX_SIZE })
+      this.#socket.changeLink(link.index, {
+        txQueueLength: TX_QUEUE_LENGTH,
+        ...(this.#gsoMaxSize === undefined ? {} : { gsoMaxSize: this.#gsoMaxSize }),
+      })
     );
     this.#socket.changeLink(link.index, { mtu: MTU });
     for (const present of this.#socket.addresses(link.index)) {

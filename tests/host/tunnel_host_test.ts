@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { Tun } from "../../ffi/deno_tun/mod.ts";
 import { check, insideSandbox } from "../../mod/embedded/testbed/mod.ts";
-import { TunnelHost } from "../../mod/host/mod.ts";
+import { GSO_MAX_SIZE, TunnelHost } from "../../mod/host/mod.ts";
 import { parseIp } from "../../mod/packet/address.ts";
 
 const ADDRESSES = { ipv4: parseIp("100.64.0.1")!, ipv6: parseIp("fd00:2021:1111::1")! };
@@ -24,7 +24,7 @@ function inSandbox(name: string, body: () => Promise<void>): void {
 
 inSandbox("the device gets addresses, MTU, queue, routes and rules, and again changes nothing", async () => {
   using _tun = Tun.open({ name: "tun-test" });
-  const host = new TunnelHost({ tunName: "tun-test" });
+  const host = new TunnelHost({ tunName: "tun-test", gsoMaxSize: GSO_MAX_SIZE });
   for (let round = 0; round < 2; round++) {
     host.configure(ADDRESSES, ["10.50.0.0/24"]);
     const link = await ip("-d", "addr", "show", "dev", "tun-test");
