@@ -9,7 +9,8 @@ import type { SocketAddress } from "../../packet/address.ts";
 const BUCKETS = 4096;
 /** Answers per second and burst: a site of a thousand devices behind one address stays below. */
 const SOURCE_RATE = 200, SOURCE_BURST = 400;
-const CHALLENGE_RATE = 4000, CHALLENGE_BURST = 8000;
+/** A challenge takes about 40 µs: a flood of them at most a tenth of the thread. */
+const CHALLENGE_RATE = 2000, CHALLENGE_BURST = 4000;
 
 export class ResponseLimiter {
   readonly #seed: number;
