@@ -24,15 +24,7 @@ const FORBIDDEN_MEMBERS: Readonly<Record<string, readonly string[]>> = {
   performance: ["now", "timeOrigin"],
   crypto: ["getRandomValues", "randomUUID"],
 };
-const FORBIDDEN_CALLS: readonly string[] = [
-  "setTimeout",
-  "setInterval",
-  "setImmediate",
-  "clearTimeout",
-  "clearInterval",
-  "fetch",
-  "prompt",
-];
+const FORBIDDEN_CALLS = /^((set|clear)(Timeout|Interval|Immediate)|queueMicrotask|fetch|prompt)$/;
 const FORBIDDEN_CONSTRUCTORS: readonly string[] = ["Worker", "WebSocket", "EventSource", "BroadcastChannel"];
 const FORBIDDEN_PACKAGES: readonly string[] = ["ws", "hono", "prom-client", "@logtape/logtape"];
 const INJECT = "Take `now`, random bytes or the result of the I/O as an argument, or move this into io.ts.";
@@ -124,7 +116,7 @@ function purity(context: Context): Visitor {
       }
     },
     CallExpression(node) {
-      if (node.callee.type === "Identifier" && FORBIDDEN_CALLS.includes(node.callee.name)) {
+      if (node.callee.type === "Identifier" && FORBIDDEN_CALLS.test(node.callee.name)) {
         complain(node, `\`${node.callee.name}()\``);
       }
     },

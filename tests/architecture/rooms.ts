@@ -1,7 +1,21 @@
 /**
  * The map of the project: which room may know which, and where the outside world may be touched.
- * This is docs/architecture's picture as data; the lint rules beside it read nothing else.
+ * The picture of the architecture as data; the lint rules beside it read nothing else.
  */
+
+const CORE = [
+  "gateway",
+  "node",
+  "policy",
+  "portal",
+  "dns",
+  "ice",
+  "turn",
+  "wireguard",
+  "stun",
+  "packet",
+  "crypto",
+];
 
 /** For each room of `mod/`, the rooms whose modules it may import. Arrows point down only. */
 export const ROOMS: Readonly<Record<string, readonly string[]>> = {
@@ -17,54 +31,9 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   portal: ["packet"],
   gateway: ["node", "policy", "portal", "dns", "ice", "turn", "wireguard", "stun", "packet"],
   host: ["packet", "ffi"],
-  runtime: [
-    "gateway",
-    "node",
-    "policy",
-    "portal",
-    "dns",
-    "ice",
-    "turn",
-    "wireguard",
-    "stun",
-    "packet",
-    "crypto",
-    "host",
-    "ffi",
-  ],
-  embedded: [
-    "runtime",
-    "gateway",
-    "node",
-    "policy",
-    "portal",
-    "dns",
-    "ice",
-    "turn",
-    "wireguard",
-    "stun",
-    "packet",
-    "crypto",
-    "host",
-    "ffi",
-  ],
-  cli: [
-    "embedded",
-    "runtime",
-    "gateway",
-    "node",
-    "policy",
-    "portal",
-    "dns",
-    "ice",
-    "turn",
-    "wireguard",
-    "stun",
-    "packet",
-    "crypto",
-    "host",
-    "ffi",
-  ],
+  runtime: [...CORE, "host", "ffi"],
+  embedded: [...CORE, "host", "ffi", "runtime"],
+  cli: [...CORE, "host", "ffi", "runtime", "embedded"],
   /** Outside `mod/`: bindings to the operating system. They know the slab's conventions, nothing above. */
   ffi: ["packet", "crypto"],
 };

@@ -1,4 +1,4 @@
-// Generated from chacha20_poly1305.as by mod/packet/kernels/build.ts; do not edit.
+// Generated from chacha20_poly1305.as by `deno task kernels`; do not edit.
 export const CHACHA20_POLY1305_WASM = [
   "AGFzbQEAAAABMAVgA39/fwBgAn9/AGAAAGANf39/f39/f39/f39/fwBgDX9/f39/f39/f39/f38BfwIPAQNlbnYGbWVtb3J5AgAA",
   "AwcGAQAAAgMEBjMKfwFBAAt/AUEAC38BQQALfwFBAAt/AUEAC38BQQALfwFBAAt/AUEAC38BQQALfwFBAAsHLgUMYXV0aGVudGlj",

@@ -1,4 +1,4 @@
-// Generated from checksum.as by mod/packet/kernels/build.ts; do not edit.
+// Generated from checksum.as by `deno task kernels`; do not edit.
 export const CHECKSUM_WASM = [
   "AGFzbQEAAAABEAJgBH9/f38Bf2ADf39/AX8CDwEDZW52Bm1lbW9yeQIAAAMDAgABByQDCGNoZWNrc3VtAAEMY29weUNoZWNrc3Vt",
   "AAAGbWVtb3J5AgAKgwcCgAQDAn4BfwZ7A0AgAkHAAE4EQCAB/QAEECEIIAH9AAQgIQcgAf0ABDAhCiAAIAH9AAQAIgn9CwQAIAAg",

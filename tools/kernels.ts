@@ -1,15 +1,12 @@
-// deno-lint-ignore-file architecture/purity -- a build script that lies beside its sources; the room never imports it
 /**
- * Compiles the AssemblyScript kernels (`*.as`) and writes the bytes as base64 into `*_wasm.ts` beside each, which are
- * committed so that running needs neither a compiler nor a file at run time.
- *
- *   deno run --allow-read --allow-write --allow-env mod/packet/kernels/build.ts           write
- *   deno run --allow-read --allow-env mod/packet/kernels/build.ts --check                 fail when out of date
+ * `deno task kernels`: compiles the AssemblyScript kernels (`*.as`) and writes the bytes as base64 into `*_wasm.ts`
+ * beside each. Those are committed, so that running needs neither a compiler nor a file. With `--check` it writes
+ * nothing and fails when one is out of date.
  */
 import asc from "assemblyscript/asc";
 
-const KERNELS = ["checksum.as", "../../crypto/kernels/chacha20_poly1305.as"].map((path) =>
-  new URL(path, import.meta.url)
+const KERNELS = ["mod/packet/kernels/checksum.as", "mod/crypto/kernels/chacha20_poly1305.as"].map((path) =>
+  new URL(`../${path}`, import.meta.url)
 );
 const FLAGS = ["-O3", "--noAssert", "--runtime", "stub", "--importMemory", "--enable", "simd"];
 
@@ -33,7 +30,7 @@ async function compile(source: URL): Promise<Uint8Array> {
 function moduleText(name: string, binary: Uint8Array): string {
   const base64 = btoa(String.fromCharCode(...binary));
   const lines = base64.match(/.{1,100}/g)!.map((line) => `  "${line}"`);
-  return `// Generated from ${name}.as by mod/packet/kernels/build.ts; do not edit.\n` +
+  return `// Generated from ${name}.as by \`deno task kernels\`; do not edit.\n` +
     `export const ${name.toUpperCase()}_WASM = [\n${lines.join(",\n")},\n].join("");\n`;
 }
 
