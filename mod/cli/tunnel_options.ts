@@ -1,5 +1,5 @@
 /** Options that the gateway and the lab client have in common, with the names that Firezone's operators know. */
-import type { OptionTable, OptionValues } from "./options.ts";
+import type { OptionSpec, OptionTable, OptionValues } from "./options.ts";
 import { parseDuration, parseListenAddress } from "./values.ts";
 import { UsageError } from "./errors.ts";
 import type { PortalIdentity, TunnelOptions } from "../runtime/mod.ts";
@@ -20,6 +20,18 @@ export const LOG_OPTIONS = {
     help: "How log lines look on stdout. RUST_LOG filters them (default: info).",
   },
 } as const satisfies OptionTable;
+
+/** The option for the health endpoint's listen address. */
+export function healthOption<const Default extends string>(address: Default) {
+  return {
+    flag: "health-check-addr",
+    env: "HEALTH_CHECK_ADDR",
+    kind: "text",
+    value: "address",
+    default: address,
+    help: "Where /healthz, /readyz and /metrics are served; `off` for nowhere.",
+  } as const satisfies OptionSpec;
+}
 
 export const TUNNEL_OPTIONS = {
   apiUrl: {

@@ -9,20 +9,19 @@ import { helpText, type OptionTable, parseOptions } from "../options.ts";
 import { requireNetworkAdministration } from "../permissions.ts";
 import { runService } from "../session.ts";
 import { findToken, TOKEN_VARIABLE } from "../token.ts";
-import { healthAddress, portalIdentity, TUNNEL_OPTIONS, tunnelOptions } from "../tunnel_options.ts";
+import {
+  healthAddress,
+  healthOption,
+  portalIdentity,
+  TUNNEL_OPTIONS,
+  tunnelOptions,
+} from "../tunnel_options.ts";
 import { tunnelService } from "../tunnel_service.ts";
 
 const OPTIONS = {
   ...TUNNEL_OPTIONS,
   id: { ...TUNNEL_OPTIONS.id, help: "Identity towards the portal; a new one at each start when absent." },
-  healthCheckAddr: {
-    flag: "health-check-addr",
-    env: "HEALTH_CHECK_ADDR",
-    kind: "text",
-    value: "address",
-    default: "off",
-    help: "Where /healthz, /readyz and /metrics are served; `off` for nowhere.",
-  },
+  healthCheckAddr: healthOption("off"),
 } as const satisfies OptionTable;
 
 const POSITIONALS = [{ name: "TOKEN", env: TOKEN_VARIABLE, help: "The client's token, or a file with it." }];

@@ -9,19 +9,18 @@ import { helpText, type OptionTable, parseOptions } from "../options.ts";
 import { requireNetworkAdministration } from "../permissions.ts";
 import { runService } from "../session.ts";
 import { findToken, TOKEN_VARIABLE } from "../token.ts";
-import { healthAddress, portalIdentity, TUNNEL_OPTIONS, tunnelOptions } from "../tunnel_options.ts";
+import {
+  healthAddress,
+  healthOption,
+  portalIdentity,
+  TUNNEL_OPTIONS,
+  tunnelOptions,
+} from "../tunnel_options.ts";
 import { gatewayService } from "../gateway_service.ts";
 
 const OPTIONS = {
   ...TUNNEL_OPTIONS,
-  healthCheckAddr: {
-    flag: "health-check-addr",
-    env: "HEALTH_CHECK_ADDR",
-    kind: "text",
-    value: "address",
-    default: "0.0.0.0:8080",
-    help: "Where /healthz, /readyz and /metrics are served; `off` for nowhere.",
-  },
+  healthCheckAddr: healthOption("0.0.0.0:8080"),
   masquerade: {
     flag: "masquerade",
     env: "POSTERN_MASQUERADE",

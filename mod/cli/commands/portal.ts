@@ -5,18 +5,11 @@ import { helpText, type OptionTable, parseOptions } from "../options.ts";
 import { POLICY_POSITIONAL, PORTAL_OPTIONS, portalServiceOptions } from "../portal_options.ts";
 import { portalService } from "../portal_service.ts";
 import { runService } from "../session.ts";
-import { healthAddress, LOG_OPTIONS } from "../tunnel_options.ts";
+import { healthAddress, healthOption, LOG_OPTIONS } from "../tunnel_options.ts";
 
 const OPTIONS = {
   ...PORTAL_OPTIONS,
-  healthCheckAddr: {
-    flag: "health-check-addr",
-    env: "HEALTH_CHECK_ADDR",
-    kind: "text",
-    value: "address",
-    default: "off",
-    help: "Where /healthz, /readyz and /metrics are served; `off` for nowhere.",
-  },
+  healthCheckAddr: healthOption("off"),
   ...LOG_OPTIONS,
 } as const satisfies OptionTable;
 

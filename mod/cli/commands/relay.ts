@@ -6,7 +6,7 @@ import { type LogFormat, startLogging } from "../log/mod.ts";
 import { helpText, type OptionTable, parseOptions } from "../options.ts";
 import { RELAY_OPTIONS, relayOptions, relayService } from "../relay_service.ts";
 import { runService } from "../session.ts";
-import { healthAddress, LOG_OPTIONS } from "../tunnel_options.ts";
+import { healthAddress, healthOption, LOG_OPTIONS } from "../tunnel_options.ts";
 import { parseCidrs } from "../values.ts";
 
 const OPTIONS = {
@@ -25,14 +25,7 @@ const OPTIONS = {
     help: "Further networks that the relay must not send to, such as the portal's; separated by commas.",
   },
   ...RELAY_OPTIONS,
-  healthCheckAddr: {
-    flag: "health-check-addr",
-    env: "HEALTH_CHECK_ADDR",
-    kind: "text",
-    value: "address",
-    default: "off",
-    help: "Where /healthz, /readyz and /metrics are served; `off` for nowhere.",
-  },
+  healthCheckAddr: healthOption("off"),
   ...LOG_OPTIONS,
 } as const satisfies OptionTable;
 

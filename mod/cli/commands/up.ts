@@ -8,7 +8,13 @@ import { POLICY_POSITIONAL, PORTAL_OPTIONS, portalServiceOptions } from "../port
 import { portalService } from "../portal_service.ts";
 import { RELAY_OPTIONS, relayOptions, relayService } from "../relay_service.ts";
 import { runService, type Service } from "../session.ts";
-import { healthAddress, portalIdentity, TUNNEL_OPTIONS, tunnelOptions } from "../tunnel_options.ts";
+import {
+  healthAddress,
+  healthOption,
+  portalIdentity,
+  TUNNEL_OPTIONS,
+  tunnelOptions,
+} from "../tunnel_options.ts";
 import { gatewayService } from "../gateway_service.ts";
 import { systemFacts } from "../../host/mod.ts";
 import { readFileIfAny } from "../files.ts";
@@ -33,14 +39,7 @@ const OPTIONS = {
     kind: "switch",
     help: "Leave forwarding and masquerading to the host.",
   },
-  healthCheckAddr: {
-    flag: "health-check-addr",
-    env: "HEALTH_CHECK_ADDR",
-    kind: "text",
-    value: "address",
-    default: "0.0.0.0:8080",
-    help: "Where /healthz, /readyz and /metrics are served; `off` for nowhere.",
-  },
+  healthCheckAddr: healthOption("0.0.0.0:8080"),
   ...GATEWAY_OPTIONS,
 } as const satisfies OptionTable;
 
