@@ -14,7 +14,7 @@
 import { CLASS_ICMP, CLASS_TCP, CLASS_UDP } from "./filter.ts";
 import type { NetworkTable } from "./network_table.ts";
 import type { Grant, Peer } from "./peer.ts";
-import { isInternetBlocked4, isInternetBlocked6 } from "./ranges.ts";
+import { isInternetBlocked4, isInternetBlocked6, rangeKey4, rangeKey6 } from "./ranges.ts";
 import { VerdictCache } from "./verdict_cache.ts";
 
 /** Low four bits of a finding. The grant that decided is `peer.list[finding >>> 8]` (allowed findings only). */
@@ -26,7 +26,7 @@ export const FINDING_MASK = 15,
   UDP_PORT = 5,
   ICMP_REFUSED = 6,
   PROTOCOL_REFUSED = 7;
-/** Added to an allowed finding: the address may also be behind a proxy address (see `translations.ts`). */
+/** Added to a finding: the address may also be behind a proxy address (see `translations.ts`). */
 export const SHARED = 16;
 
 export class AccessCheck {
@@ -37,60 +37,54 @@ export class AccessCheck {
   }
 
   /**
+   * About the address in four words of `address` from `at` (IPv4 in the first, the rest 0).
+   *
    * @param proxy the address lies in the proxy range.
    * @param protocol a CLASS_ of `filter.ts`; `port` is 0 unless it is TCP or UDP.
    */
-  check4(peer: Peer, proxy: boolean, protocol: number, port: number, a: number): number {
-    const flow = 0x40000 | protocol << 16 | port;
-    const known = this.#cache.find(peer.version, flow, a, 0, 0, 0);
-    if (known !== 0) return known;
-    let finding: number;
-    if (proxy) {
-      const owners = peer.translations.find4(a)?.owners ?? NOBODY;
-      finding = decide(peer, owners, peer.table4, peer.table4.find4(a), NO_RESOURCE, protocol, port);
-    } else {
-      finding = peer.internet && !isInternetBlocked4(a)
-        ? allowedBy(peer, peer.internet)
-        : decide(peer, NOBODY, peer.table4, peer.table4.find4(a), beyond(peer), protocol, port);
-      if (peer.translations.isShared(a, 0, 0, 0)) finding |= SHARED;
-    }
-    this.#cache.store(peer.version, flow, a, 0, 0, 0, finding);
-    return finding;
-  }
-
-  check6(
+  check(
     peer: Peer,
+    isV4: boolean,
     proxy: boolean,
     protocol: number,
     port: number,
-    a: number,
-    b: number,
-    c: number,
-    d: number,
+    address: Uint32Array,
+    at: number,
   ): number {
-    const flow = 0x60000 | protocol << 16 | port;
-    const known = this.#cache.find(peer.version, flow, a, b, c, d);
+    const flow = (isV4 ? 0x40000 : 0x60000) | protocol << 16 | port;
+    const known = this.#cache.find(peer.version, flow, address, at);
     if (known !== 0) return known;
-    let finding: number;
-    if (proxy) {
-      const owners = peer.translations.find6(d)?.owners ?? NOBODY;
-      finding = decide(peer, owners, peer.table6, peer.table6.find6(a, b, c, d), NO_RESOURCE, protocol, port);
-    } else {
-      finding = peer.internet && !isInternetBlocked6(a, b, c, d)
-        ? allowedBy(peer, peer.internet)
-        : decide(peer, NOBODY, peer.table6, peer.table6.find6(a, b, c, d), beyond(peer), protocol, port);
-      if (peer.translations.isShared(a, b, c, d)) finding |= SHARED;
-    }
-    this.#cache.store(peer.version, flow, a, b, c, d, finding);
+    const finding = look(peer, isV4, proxy, protocol, port, address, at);
+    this.#cache.store(peer.version, flow, address, at, finding);
     return finding;
   }
 }
 
 const NOBODY: readonly Grant[] = [];
 
-/** The finding for an address that no network covers. */
-function beyond(peer: Peer): number {
-  return peer.internet ? INTERNET_BLOCKED : NO_RESOURCE;
+/** What the tables say; only the first packet of a flow comes here. */
+function look(
+  peer: Peer,
+  isV4: boolean,
+  proxy: boolean,
+  protocol: number,
+  port: number,
+  address: Uint32Array,
+  at: number,
+): number {
+  const a = address[at]!, b = address[at + 1]!, c = address[at + 2]!, d = address[at + 3]!;
+  const table = isV4 ? peer.table4 : peer.table6;
+  const node = isV4 ? table.find4(a) : table.find6(a, b, c, d);
+  if (proxy) {
+    const owners = peer.translations.find(isV4 ? rangeKey4(a) : rangeKey6(d))?.owners ?? NOBODY;
+    return decide(peer, owners, table, node, NO_RESOURCE, protocol, port);
+  }
+  const shared = peer.translations.isShared(a, b, c, d) ? SHARED : 0;
+  const { internet } = peer;
+  if (!internet) return decide(peer, NOBODY, table, node, NO_RESOURCE, protocol, port) | shared;
+  const blocked = isV4 ? isInternetBlocked4(a) : isInternetBlocked6(a, b, c, d);
+  if (!blocked) return allowedBy(peer, internet) | shared;
+  return decide(peer, NOBODY, table, node, INTERNET_BLOCKED, protocol, port) | shared;
 }
 
 function decide(

@@ -25,9 +25,10 @@ export function translateIcmpError(
   record: number,
 ): number {
   const { bytes, view } = slab;
+  const { words } = nat, inside = nat.insideAt(record);
   const isV4 = header.version === 4;
   const addressWords = isV4 ? 1 : 4, headerLength = isV4 ? 20 : 40;
-  for (let i = 0; i < addressWords; i++) view.setUint32(quote.dstOffset + 4 * i, nat.insideWord(record, i));
+  for (let i = 0; i < addressWords; i++) view.setUint32(quote.dstOffset + 4 * i, words[inside + i]!);
   view.setUint16(quote.portOffset, nat.insidePort(record));
 
   const l4 = offset + headerLength;
@@ -37,14 +38,14 @@ export function translateIcmpError(
     view.setUint32(offset, 0x45000000 | (headerLength + l4Length));
     view.setUint32(offset + 4, 0x00004000);
     view.setUint32(offset + 8, HOP_LIMIT << 24 | PROTOCOL_ICMP << 16);
-    view.setUint32(offset + 12, nat.insideWord(record, 0));
+    view.setUint32(offset + 12, words[inside]!);
     view.setUint32(offset + 16, peer.v4[0]);
     writeIpv4Checksum(bytes, offset, headerLength);
   } else {
     view.setUint32(offset, 0x60000000);
     view.setUint32(offset + 4, l4Length << 16 | PROTOCOL_ICMPV6 << 8 | HOP_LIMIT);
     for (let i = 0; i < 4; i++) {
-      view.setUint32(offset + 8 + 4 * i, nat.insideWord(record, i));
+      view.setUint32(offset + 8 + 4 * i, words[inside + i]!);
       view.setUint32(offset + 24 + 4 * i, peer.v6[i]!);
     }
   }

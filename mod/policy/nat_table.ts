@@ -109,14 +109,19 @@ export class NatTable {
     return this.#words[record * STRIDE + PORTS]! & 0xffff;
   }
 
-  /** Word 0..3 of the proxy address. */
-  insideWord(record: number, i: number): number {
-    return this.#words[record * STRIDE + INSIDE + i]!;
+  /** The memory of the records; another one after every `create` and `sweep`. */
+  get words(): Uint32Array {
+    return this.#words;
   }
 
-  /** Word 0..3 of the real address. */
-  outsideWord(record: number, i: number): number {
-    return this.#words[record * STRIDE + OUTSIDE + i]!;
+  /** Where the four words of the proxy address are in `words`. */
+  insideAt(record: number): number {
+    return record * STRIDE + INSIDE;
+  }
+
+  /** Where the four words of the real address are in `words`. */
+  outsideAt(record: number): number {
+    return record * STRIDE + OUTSIDE;
   }
 
   /**

@@ -23,7 +23,16 @@ import { NAT_ICMP, NAT_TCP, NAT_UDP, NAT_V6, type NatTable } from "./nat_table.t
 import type { Grant, Peer } from "./peer.ts";
 import type { PeerStore } from "./peer_store.ts";
 import { PolicyCounters } from "./policy_counters.ts";
-import { isMulticast4, isMulticast6, isProxy4, isProxy6, isTunnel4, isTunnel6 } from "./ranges.ts";
+import {
+  isMulticast4,
+  isMulticast6,
+  isProxy4,
+  isProxy6,
+  isTunnel4,
+  isTunnel6,
+  rangeKey4,
+  rangeKey6,
+} from "./ranges.ts";
 import { rewriteInbound, rewriteOutbound } from "./rewrite.ts";
 import {
   type Verdict,
@@ -84,7 +93,7 @@ export class PacketPath {
       if (dst0 === own.v4[0]) return this.#forward(counters.outToGateway);
       if (isTunnel4(dst0)) return this.#prohibit(counters.outOtherClient, peer, now);
       proxy = isProxy4(dst0);
-      finding = this.#access.check4(peer, proxy, protocol, port, dst0);
+      finding = this.#access.check(peer, true, proxy, protocol, port, header.addresses, 4);
     } else {
       const { src0, src1, src2, src3, dst0, dst1, dst2, dst3 } = header;
       if (this.#isControl(header, offset)) {
@@ -99,7 +108,7 @@ export class PacketPath {
       if (isWords(own.v6, dst0, dst1, dst2, dst3)) return this.#forward(counters.outToGateway);
       if (isTunnel6(dst0, dst1, dst2, dst3)) return this.#prohibit(counters.outOtherClient, peer, now);
       proxy = isProxy6(dst0, dst1, dst2, dst3);
-      finding = this.#access.check6(peer, proxy, protocol, port, dst0, dst1, dst2, dst3);
+      finding = this.#access.check(peer, false, proxy, protocol, port, header.addresses, 4);
     }
     const code = finding & FINDING_MASK;
     if (code !== ALLOWED) {
@@ -125,7 +134,7 @@ export class PacketPath {
     const isV4 = header.version === 4;
     const toClient = isV4 ? isTunnel4(dst0) : isTunnel6(dst0, header.dst1, header.dst2, dst3);
     if (own === undefined || !toClient) return this.#discard(counters.inNotToClient);
-    const peer = isV4 ? this.#peers.by4(dst0) : this.#peers.by6(dst3);
+    const peer = this.#peers.byAddress(isV4 ? rangeKey4(dst0) : rangeKey6(dst3));
     if (peer === undefined) return this.#discard(counters.inNoPeer);
 
     const nat = peer.nat;
@@ -154,7 +163,7 @@ export class PacketPath {
       return this.#discard(counters.inProxySource);
     }
     if (isError) return this.#deliver(peer, counters.inIcmpError);
-    if (!this.#mayEnter(peer, header, src0, src1, src2, src3)) return undefined;
+    if (!this.#mayEnter(peer, header, header.addresses, 0)) return undefined;
     return this.#deliver(peer, counters.inForwarded);
   }
 
@@ -172,9 +181,8 @@ export class PacketPath {
   /** To a DNS resource: the session of this flow, or a new one, tells the real address. */
   #translateOutbound(peer: Peer, header: IpHeader, offset: number, now: number): Verdict {
     const counters = this.#counters;
-    const translation = header.version === 4
-      ? peer.translations.find4(header.dst0)
-      : peer.translations.find6(header.dst3);
+    const proxy = header.version === 4 ? rangeKey4(header.dst0) : rangeKey6(header.dst3);
+    const translation = peer.translations.find(proxy);
     if (translation === undefined) return this.#unreachable(counters.outNoTranslation, peer, now);
     const { real } = translation;
     const key = sessionKey(header), nat = peer.nat;
@@ -226,18 +234,7 @@ export class PacketPath {
   }
 
   #rewriteOutbound(nat: NatTable, record: number, header: IpHeader, offset: number): void {
-    const port = nat.outsidePort(record);
-    const a = nat.outsideWord(record, 0), b = nat.outsideWord(record, 1);
-    rewriteOutbound(
-      this.#slab,
-      header,
-      offset,
-      port,
-      a,
-      b,
-      nat.outsideWord(record, 2),
-      nat.outsideWord(record, 3),
-    );
+    rewriteOutbound(this.#slab, header, offset, nat.outsidePort(record), nat.words, nat.outsideAt(record));
   }
 
   /** From a DNS resource. The filter sees the proxy address and the server's real port. */
@@ -251,23 +248,23 @@ export class PacketPath {
   ): Peer | undefined {
     const counters = this.#counters;
     if (nat.isExpired(record)) return this.#discard(counters.inExpiredSession);
-    const a = nat.insideWord(record, 0), b = nat.insideWord(record, 1);
-    const c = nat.insideWord(record, 2), d = nat.insideWord(record, 3);
-    if (!this.#mayEnter(peer, header, a, b, c, d)) return undefined;
+    if (!this.#mayEnter(peer, header, nat.words, nat.insideAt(record))) return undefined;
     nat.noteIn(record, header.tcpFlags, now);
     if (!nat.isIdentity(record)) {
-      rewriteInbound(this.#slab, header, offset, nat.insidePort(record), a, b, c, d);
+      rewriteInbound(this.#slab, header, offset, nat.insidePort(record), nat.words, nat.insideAt(record));
     }
     return this.#deliver(peer, counters.inForwarded);
   }
 
-  /** The resource check on what the client will see as the source; a refusal is counted. */
-  #mayEnter(peer: Peer, header: IpHeader, a: number, b: number, c: number, d: number): boolean {
+  /** The resource check on the source as the client will see it; a refusal is counted. */
+  #mayEnter(peer: Peer, header: IpHeader, address: Uint32Array, at: number): boolean {
     const protocol = protocolClass(header.kind);
     const port = protocol === CLASS_TCP || protocol === CLASS_UDP ? header.srcPort : 0;
-    const finding = header.version === 4
-      ? this.#access.check4(peer, isProxy4(a), protocol, port, a)
-      : this.#access.check6(peer, isProxy6(a, b, c, d), protocol, port, a, b, c, d);
+    const isV4 = header.version === 4;
+    const proxy = isV4
+      ? isProxy4(address[at]!)
+      : isProxy6(address[at]!, address[at + 1]!, address[at + 2]!, address[at + 3]!);
+    const finding = this.#access.check(peer, isV4, proxy, protocol, port, address, at);
     if ((finding & FINDING_MASK) !== ALLOWED) {
       this.#counts[this.#counters.inRefused[finding & FINDING_MASK]!]! += 1;
       return false;

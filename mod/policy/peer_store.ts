@@ -1,10 +1,7 @@
 /** Peers by client id (packets from the network) and by exact tunnel address (packets from TUN). */
 import { Peer } from "./peer.ts";
-import { lowBits } from "./ranges.ts";
+import { rangeKey4, rangeKey6 } from "./ranges.ts";
 import type { Client, Id } from "./types.ts";
-
-/** Tells the families apart in the address index: both ranges have 21 variable bits (see `ranges.ts`). */
-const V6 = 1 << 21;
 
 export class PeerStore {
   readonly #byId = new Map<Id, Peer>();
@@ -24,14 +21,9 @@ export class PeerStore {
     return this.#byId.get(id);
   }
 
-  /** `address` must lie in the IPv4 tunnel range. */
-  by4(address: number): Peer | undefined {
-    return this.#byAddress.get(lowBits(address));
-  }
-
-  /** `lastWord` is that of an address in the IPv6 tunnel range. */
-  by6(lastWord: number): Peer | undefined {
-    return this.#byAddress.get(lowBits(lastWord) | V6);
+  /** @param key of a tunnel address, see {@link rangeKey4}. */
+  byAddress(key: number): Peer | undefined {
+    return this.#byAddress.get(key);
   }
 
   /** The peers other than `client.id` that hold one of its addresses. */
@@ -67,6 +59,6 @@ export class PeerStore {
 
   #keys({ ipv4, ipv6 }: { readonly ipv4: Uint8Array; readonly ipv6: Uint8Array }): [number, number] {
     const last = (ip: Uint8Array, at: number) => ip[at]! << 16 | ip[at + 1]! << 8 | ip[at + 2]!;
-    return [lowBits(last(ipv4, 1)), lowBits(last(ipv6, 13)) | V6];
+    return [rangeKey4(last(ipv4, 1)), rangeKey6(last(ipv6, 13))];
   }
 }

@@ -23,9 +23,16 @@ export function isProxy6(a: number, b: number, c: number, d: number): boolean {
   return (a | 0) === PREFIX_HIGH && (b | 0) === 0x11118000 && c === 0 && (d & 0xffe00000) === 0;
 }
 
-/** Position of an address inside its /11 or /107 range. */
-export function lowBits(lastWord: number): number {
-  return lastWord & 0x1fffff;
+/**
+ * A small integer that names an address of the tunnel ranges, or one of the proxy ranges, among all of its kind. The
+ * argument is the word that varies: the first of an IPv4, the last of an IPv6 address.
+ */
+export function rangeKey4(word: number): number {
+  return word & 0x1fffff;
+}
+
+export function rangeKey6(word: number): number {
+  return (word & 0x1fffff) | 0x200000;
 }
 
 /** 224.0.0.0/4. */

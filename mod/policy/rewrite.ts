@@ -15,35 +15,31 @@ import {
 } from "../packet/ip_header.ts";
 import type { Slab } from "../packet/slab.ts";
 
-/** What a client sent: the destination address becomes a..d, the source port (or id) `port`. */
+/** What a client sent: the destination address becomes the four words at `at`, the source port (or id) `port`. */
 export function rewriteOutbound(
   slab: Slab,
   header: IpHeader,
   offset: number,
   port: number,
-  a: number,
-  b: number,
-  c: number,
-  d: number,
+  words: Uint32Array,
+  at: number,
 ): void {
-  const addressDelta = replaceAddress(slab, header, offset, 4, a, b, c, d);
+  const addressDelta = replaceAddress(slab, header, offset, 4, words, at);
   replacePort(slab, header, 0, header.srcPort, port, addressDelta);
   header.srcPort = port;
   if (isEcho(header)) header.dstPort = port;
 }
 
-/** What came back: the source address becomes a..d, the destination port (or id) `port`. */
+/** What came back: the source address becomes the four words at `at`, the destination port (or id) `port`. */
 export function rewriteInbound(
   slab: Slab,
   header: IpHeader,
   offset: number,
   port: number,
-  a: number,
-  b: number,
-  c: number,
-  d: number,
+  words: Uint32Array,
+  at: number,
 ): void {
-  const addressDelta = replaceAddress(slab, header, offset, 0, a, b, c, d);
+  const addressDelta = replaceAddress(slab, header, offset, 0, words, at);
   replacePort(slab, header, 2, header.dstPort, port, addressDelta);
   header.dstPort = port;
   if (isEcho(header)) header.srcPort = port;
@@ -55,31 +51,25 @@ function replaceAddress(
   header: IpHeader,
   offset: number,
   first: number,
-  a: number,
-  b: number,
-  c: number,
-  d: number,
+  words: Uint32Array,
+  at: number,
 ): number {
   const { addresses } = header;
   const { view } = slab;
   if (header.version === 4) {
-    const delta = doubleWordDelta(addresses[first]!, a);
-    addresses[first] = a;
-    view.setUint32(offset + 12 + first, a);
+    const delta = doubleWordDelta(addresses[first]!, words[at]!);
+    addresses[first] = words[at]!;
+    view.setUint32(offset + 12 + first, words[at]!);
     updateChecksum(slab, offset + 10, delta);
     return delta;
   }
-  const delta = doubleWordDelta(addresses[first]!, a) + doubleWordDelta(addresses[first + 1]!, b) +
-    doubleWordDelta(addresses[first + 2]!, c) + doubleWordDelta(addresses[first + 3]!, d);
-  addresses[first] = a;
-  addresses[first + 1] = b;
-  addresses[first + 2] = c;
-  addresses[first + 3] = d;
-  const at = offset + 8 + 4 * first;
-  view.setUint32(at, a);
-  view.setUint32(at + 4, b);
-  view.setUint32(at + 8, c);
-  view.setUint32(at + 12, d);
+  let delta = 0;
+  for (let i = 0; i < 4; i++) {
+    const word = words[at + i]!;
+    delta += doubleWordDelta(addresses[first + i]!, word);
+    addresses[first + i] = word;
+    view.setUint32(offset + 8 + 4 * (first + i), word);
+  }
   return delta;
 }
 

@@ -5,14 +5,21 @@
  * A proxy address whose family the name lacks is mapped to nothing; packets to it are answered "unreachable" at once.
  */
 import type { Grant } from "./peer.ts";
-import { isMulticast4, isMulticast6, isProxy4, isProxy6, isTunnel4, isTunnel6, lowBits } from "./ranges.ts";
+import {
+  isMulticast4,
+  isMulticast6,
+  isProxy4,
+  isProxy6,
+  isTunnel4,
+  isTunnel6,
+  rangeKey4,
+  rangeKey6,
+} from "./ranges.ts";
 import type { Id } from "./types.ts";
 import { compareWords, type Words, wordsOf } from "./words.ts";
 
 /** Proxy addresses, and real addresses remembered as shared, of one client: eight for each of 8192 names. */
 const MAX_TRANSLATIONS = 65_536;
-/** Tells the families apart among the keys: both ranges have 21 variable bits (see `ranges.ts`). */
-const V6 = 1 << 21;
 
 export interface Translation {
   /** In lower case. */
@@ -34,14 +41,9 @@ export class Translations {
     return this.#byProxy.size;
   }
 
-  /** The translation of an IPv4 proxy address. */
-  find4(address: number): Translation | undefined {
-    return this.#byProxy.get(lowBits(address));
-  }
-
-  /** The translation of the IPv6 proxy address with this last word. */
-  find6(lastWord: number): Translation | undefined {
-    return this.#byProxy.get(lowBits(lastWord) | V6);
+  /** @param key of a proxy address, see {@link rangeKey4}. */
+  find(key: number): Translation | undefined {
+    return this.#byProxy.get(key);
   }
 
   /**
@@ -77,8 +79,8 @@ export class Translations {
     const proxies6 = sorted(proxyIps, 16, (words) => isProxy6(...words));
     if (this.size + proxies4.length + proxies6.length > MAX_TRANSLATIONS) return false;
     const changed = [
-      ...this.#mapFamily(domain, proxies4, sorted(real, 4, isUsable4), 0),
-      ...this.#mapFamily(domain, proxies6, sorted(real, 16, isUsable6), V6),
+      ...this.#mapFamily(domain, proxies4, sorted(real, 4, isUsable4), 4),
+      ...this.#mapFamily(domain, proxies6, sorted(real, 16, isUsable6), 6),
     ];
     for (const translation of changed) {
       const resource = grants.get(resourceId)?.resource;
@@ -102,11 +104,11 @@ export class Translations {
     domain: string,
     proxies: readonly Words[],
     real: readonly Words[],
-    family: number,
+    family: 4 | 6,
   ): Translation[] {
     for (const words of real) this.#share(words);
     return proxies.map((proxy, i) => {
-      const key = lowBits(family === V6 ? proxy[3] : proxy[0]) | family;
+      const key = family === 4 ? rangeKey4(proxy[0]) : rangeKey6(proxy[3]);
       const translation = this.#byProxy.get(key) ??
         { domain: domain.toLowerCase(), resources: new Map<Id, string>(), real: undefined, owners: [] };
       translation.real = real.length > 0 ? Uint32Array.from(real[i % real.length]!) : undefined;
@@ -139,8 +141,8 @@ function ownersOf(translation: Translation, grants: ReadonlyMap<Id, Grant>): Gra
 function keyOf(ip: Uint8Array): number | undefined {
   const words = wordsOf(ip);
   if (!words) return undefined;
-  if (ip.length === 4) return isProxy4(words[0]) ? lowBits(words[0]) : undefined;
-  return isProxy6(...words) ? lowBits(words[3]) | V6 : undefined;
+  if (ip.length === 4) return isProxy4(words[0]) ? rangeKey4(words[0]) : undefined;
+  return isProxy6(...words) ? rangeKey6(words[3]) : undefined;
 }
 
 /** The addresses of one family that pass, in numeric order, each once. */

@@ -24,8 +24,9 @@ export class VerdictCache {
     this.#seed = seed | 0;
   }
 
-  /** The remembered value, or 0. `flow` is any 32 bits beside the address; `version` is never 0. */
-  find(version: number, flow: number, a: number, b: number, c: number, d: number): number {
+  /** The remembered value, or 0. `flow` is any 31 bits beside the address, four words of `address` from `from`. */
+  find(version: number, flow: number, address: Uint32Array, from: number): number {
+    const a = address[from]!, b = address[from + 1]!, c = address[from + 2]!, d = address[from + 3]!;
     let hash = Math.imul(this.#seed ^ version ^ Math.imul(a, 0x85ebca6b), 0x9e3779b1);
     hash = Math.imul((hash ^ (hash >>> 15)) + flow, 0x2c1b3c6d);
     hash = Math.imul(hash ^ (hash >>> 13) ^ d, 0x297a2d39);
@@ -34,8 +35,8 @@ export class VerdictCache {
     const words = this.#words;
     for (let at = bucket; at < bucket + WAYS * ENTRY_WORDS; at += ENTRY_WORDS) {
       if (
-        words[at] === version && words[at + 1] === flow >>> 0 && words[at + 2] === a >>> 0 &&
-        words[at + 5] === d >>> 0 && words[at + 3] === b >>> 0 && words[at + 4] === c >>> 0
+        words[at] === version && words[at + 1] === flow && words[at + 2] === a &&
+        words[at + 5] === d && words[at + 3] === b && words[at + 4] === c
       ) {
         return words[at + 6]!;
       }
@@ -45,7 +46,7 @@ export class VerdictCache {
   }
 
   /** Remembers `value` (never 0) for the key of the last `find`, which must have missed. */
-  store(version: number, flow: number, a: number, b: number, c: number, d: number, value: number): void {
+  store(version: number, flow: number, address: Uint32Array, from: number, value: number): void {
     const words = this.#words;
     let at = this.#bucket;
     const end = at + WAYS * ENTRY_WORDS;
@@ -56,10 +57,7 @@ export class VerdictCache {
     }
     words[at] = version;
     words[at + 1] = flow;
-    words[at + 2] = a;
-    words[at + 3] = b;
-    words[at + 4] = c;
-    words[at + 5] = d;
+    for (let i = 0; i < 4; i++) words[at + 2 + i] = address[from + i]!;
     words[at + 6] = value;
   }
 
