@@ -1,102 +1,119 @@
 /**
- * `deno task fuzz [target …] [--time seconds] [--seed n]`: feeds mutated inputs to parsers and cores.
+ * `deno task fuzz [target …] [--time seconds] [--seed n] [--input hex[,hex …]]`: feeds mutated inputs to parsers and
+ * cores. All targets share the time, a minute unless said otherwise.
  *
- * Each target gets its share of the time (10 s each by default). An input on which a target throws is made as short as
- * possible and written to `.cache/fuzz/<target>-<hash>`; put it into `tests/fuzz/corpus/<target>/` with the fix.
- * There is no coverage feedback: V8 offers none that is cheap enough per input.
+ * Each target runs in a thread of its own; one that gets stuck in an input for {@link HANG_MS} is ended. A finding
+ * is printed as an entry for `tests/fuzz/corpus/<target>.hex`, where it belongs together with its fix; `--input`
+ * runs one again. Exit status 1 on a finding.
  */
 // @ts-types="../../mod/cli/parse_args.d.ts"
 import { parseArgs } from "@std/cli/parse-args";
-import { Dice, mutate } from "./mutate.ts";
-import type { FuzzTarget } from "./target.ts";
+import { failureOf } from "./engine.ts";
+import { Journal } from "./journal.ts";
+import { formatEntry, parseCorpus } from "./target.ts";
+import { TARGETS } from "./targets.ts";
 
-const FOLDER = new URL("./", import.meta.url);
-const CRASHES = new URL("../../.cache/fuzz/", import.meta.url);
-const MAX_POOL = 2000;
+const DEFAULT_SECONDS = 54;
+const HANG_MS = 10_000;
+/** Repeating and shortening a finding may take this long. */
+const EXAMINATION_MS = 60_000;
 
-function targetNames(): string[] {
-  return [...Deno.readDirSync(FOLDER)].map(({ name }) => name).filter((name) => name.endsWith("_fuzz.ts"))
-    .map((name) => name.slice(0, -"_fuzz.ts".length)).sort();
+export interface Job {
+  readonly name: string;
+  readonly seed: number;
+  readonly seconds: number;
+  readonly journal: SharedArrayBuffer;
 }
 
-function corpusOf(name: string): Uint8Array[] {
-  const folder = new URL(`corpus/${name}/`, FOLDER);
+export interface Verdict {
+  readonly executions: number;
+  readonly outcomes: number;
+  readonly pool: number;
+  readonly slowestMs: number;
+  readonly seconds: number;
+  readonly failure:
+    | { readonly text: string; readonly entry: string; readonly isReproducible: boolean }
+    | undefined;
+}
+
+interface Hang {
+  readonly entry: string;
+}
+
+/** Runs one target in a worker and watches over it. */
+async function run(name: string, seconds: number, seed: number): Promise<Verdict | Hang> {
+  const journal = new Journal();
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+  let timer: ReturnType<typeof setInterval> | undefined;
   try {
-    return [...Deno.readDirSync(folder)].map((file) => Deno.readFileSync(new URL(file.name, folder)));
-  } catch {
-    return [];
+    return await new Promise((resolve, reject) => {
+      let progress = 0, stuckSince = performance.now();
+      timer = setInterval(() => {
+        const now = performance.now();
+        if (journal.progress !== progress) [progress, stuckSince] = [journal.progress, now];
+        else if (progress > 0 && now - stuckSince > (journal.isExamining ? EXAMINATION_MS : HANG_MS)) {
+          resolve({ entry: formatEntry(journal.inputs()) });
+        }
+      }, 500);
+      worker.onmessage = ({ data }: MessageEvent<Verdict>) => resolve(data);
+      worker.onerror = (event) => {
+        event.preventDefault();
+        reject(new Error(`${name}: ${event.message}`));
+      };
+      worker.postMessage({ name, seed, seconds, journal: journal.buffer } satisfies Job);
+    });
+  } finally {
+    clearInterval(timer);
+    worker.terminate();
   }
 }
 
-function failureOf(target: FuzzTarget, input: Uint8Array): unknown {
-  try {
-    target.run(input.slice());
-    return undefined;
-  } catch (error) {
-    return error ?? new Error("threw nothing");
+async function fuzzTarget(name: string, seconds: number, seed: number): Promise<boolean> {
+  const verdict = await run(name, seconds, seed);
+  const where = `Entry for tests/fuzz/corpus/${name}.hex:`;
+  if (!("executions" in verdict)) {
+    console.error(`${name}: HANGS (seed ${seed}). ${where}\n${verdict.entry}`);
+    return false;
   }
-}
-
-/** Removes what the failure does not need. */
-function shrink(target: FuzzTarget, input: Uint8Array): Uint8Array {
-  let best = input;
-  for (let step = best.length >> 1; step > 0; step >>= 1) {
-    for (let at = 0; at + step <= best.length;) {
-      const shorter = new Uint8Array([...best.subarray(0, at), ...best.subarray(at + step)]);
-      if (failureOf(target, shorter) !== undefined) best = shorter;
-      else at += step;
-    }
-  }
-  return best;
-}
-
-async function runTarget(name: string, seconds: number, seed: number): Promise<boolean> {
-  const { target }: { target: FuzzTarget } = await import(new URL(`${name}_fuzz.ts`, FOLDER).href);
-  const pool = [...target.seeds, ...corpusOf(name)];
-  if (pool.length === 0) pool.push(new Uint8Array(0));
-  const dice = new Dice(seed);
-  const deadline = performance.now() + seconds * 1000;
-  let runs = 0;
-  let input = pool[0]!;
-  let error: unknown;
-  for (; performance.now() < deadline; runs++) {
-    input = runs < pool.length
-      ? pool[runs]!
-      : mutate(pool[dice.below(pool.length)]!, pool[dice.below(pool.length)]!, dice);
-    error = failureOf(target, input);
-    if (error !== undefined) break;
-    // Chains of mutations reach states that single ones don't.
-    if (dice.below(200) === 0) {
-      if (pool.length < MAX_POOL) pool.push(input);
-      else pool[target.seeds.length + dice.below(MAX_POOL - target.seeds.length)] = input;
-    }
-  }
-  if (error === undefined) {
-    console.log(`${name}: held for ${runs} inputs (${target.title})`);
-    return true;
-  }
-  const shortest = shrink(target, input);
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", shortest.slice())).toHex().slice(0, 16);
-  Deno.mkdirSync(CRASHES, { recursive: true });
-  const file = new URL(`${name}-${digest}`, CRASHES).pathname;
-  Deno.writeFileSync(file, shortest);
-  console.error(`${name}: FAILED after ${runs} inputs (${target.title}); seed ${seed}, input in ${file}`);
-  console.error(failureOf(target, shortest));
+  const { executions, outcomes, pool, slowestMs, failure } = verdict;
+  const rate = Math.round(executions / verdict.seconds);
+  console.log(
+    `${name.padEnd(17)} ${String(executions).padStart(9)} inputs  ${String(rate).padStart(7)}/s  ` +
+      `${String(outcomes).padStart(5)} outcomes  ${String(pool).padStart(5)} kept  slowest ${
+        slowestMs.toFixed(1)
+      } ms`,
+  );
+  if (failure === undefined) return true;
+  console.error(`${name}: FAILED after ${executions} inputs (seed ${seed}): ${TARGETS[name]!.title}`);
+  console.error(`${failure.text}\n${where}${failure.isReproducible ? "" : " (fails only now and then)"}`);
+  console.error(failure.entry);
   return false;
 }
 
-const options = parseArgs(Deno.args, { string: ["time", "seed", "_"], boolean: ["help"] });
-const known = targetNames();
-const unknown = options._.filter((name) => !known.includes(name));
-if (options.help || unknown.length > 0) {
-  console.error(`Usage: deno task fuzz [target …] [--time seconds] [--seed n]\nTargets: ${known.join(", ")}`);
-  Deno.exit(options.help ? 0 : 2);
+function replay(name: string, text: string): boolean {
+  const [inputs = []] = parseCorpus(text.replaceAll(",", "\n"));
+  const error = failureOf(TARGETS[name]!, inputs, () => performance.now());
+  if (error === undefined) console.log(`${name}: held (${TARGETS[name]!.title})`);
+  else console.error(error);
+  return error === undefined;
 }
-const chosen = options._.length > 0 ? options._ : known;
-const seconds = options.time === undefined ? 10 : Number(options.time) / chosen.length;
-const seed = options.seed === undefined
-  ? crypto.getRandomValues(new Uint32Array(1))[0]!
-  : Number(options.seed);
-let held = true;
-for (const name of chosen) held = await runTarget(name, seconds, seed) && held;
-Deno.exit(held ? 0 : 1);
+
+async function main(): Promise<number> {
+  const options = parseArgs(Deno.args, { string: ["time", "seed", "input", "_"], boolean: ["help"] });
+  const known = Object.keys(TARGETS);
+  const chosen = options._.length > 0 ? options._.map(String) : known;
+  const seconds = Number(options.time ?? DEFAULT_SECONDS) / chosen.length;
+  const seed = Number(options.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
+  if (options.help || !chosen.every((name) => known.includes(name)) || !(seconds >= 0) || isNaN(seed)) {
+    console.error("Usage: deno task fuzz [target …] [--time seconds] [--seed n] [--input hex[,hex …]]");
+    console.error(`Targets: ${known.join(", ")}`);
+    return options.help ? 0 : 2;
+  }
+  if (options.input !== undefined) return replay(chosen[0]!, String(options.input)) ? 0 : 1;
+  console.log(`seed ${seed}, ${seconds.toFixed(1)} s for each target`);
+  let held = true;
+  for (const name of chosen) held = await fuzzTarget(name, seconds, seed) && held;
+  return held ? 0 : 1;
+}
+
+if (import.meta.main) Deno.exit(await main());

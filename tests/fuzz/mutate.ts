@@ -1,73 +1,100 @@
-/** Mutations of byte strings, from a seeded generator, so that every run can be repeated. */
+/** Mutations of byte strings: the classic ones of AFL and libFuzzer, and lies about lengths. */
+import type { Dice } from "./dice.ts";
 
-/** mulberry32: 32 bits of state are plenty for choosing mutations. */
-export class Dice {
-  #state: number;
+const BYTES = [0, 1, 3, 4, 7, 8, 15, 16, 20, 0x28, 0x40, 0x45, 0x60, 0x7f, 0x80, 0xfe, 0xff];
+const WORDS = [0, 1, 4, 0x7f, 0x80, 0xff, 0x100, 0x500, 0x7fff, 0x8000, 0xfffe, 0xffff];
+const DOUBLE_WORDS = [0, 1, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff, 0x2112a442, 0x7f000001];
 
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
+export class Mutator {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #dice: Dice;
+  readonly #dictionary: readonly Uint8Array[];
+  readonly #maxLength: number;
+  #length = 0;
+
+  constructor(dice: Dice, maxLength: number, dictionary: readonly Uint8Array[]) {
+    this.#dice = dice;
+    this.#maxLength = maxLength;
+    this.#dictionary = dictionary;
+    this.#bytes = new Uint8Array(maxLength);
+    this.#view = new DataView(this.#bytes.buffer);
   }
 
-  /** An integer in [0, limit). */
-  below(limit: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let t = this.#state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return Math.floor(((t ^ (t >>> 14)) >>> 0) / 4294967296 * limit);
+  /** One to six changes of `input`, possibly with pieces of `other`. */
+  mutate(input: Uint8Array, other: Uint8Array): Uint8Array<ArrayBuffer> {
+    this.#length = Math.min(input.length, this.#maxLength);
+    this.#bytes.set(input.subarray(0, this.#length));
+    for (let rounds = 1 + this.#dice.below(6); rounds > 0; rounds--) this.#change(other);
+    return new Uint8Array(this.#bytes.subarray(0, this.#length));
   }
-}
 
-const INTERESTING = [0, 1, 3, 4, 7, 8, 15, 16, 20, 0x40, 0x45, 0x60, 0x7f, 0x80, 0xfe, 0xff];
-const MAX_LENGTH = 4096;
-
-/** One to eight changes of `input`, possibly with a piece of `other`. */
-export function mutate(input: Uint8Array, other: Uint8Array, dice: Dice): Uint8Array {
-  let bytes = input;
-  for (let rounds = 1 + dice.below(8); rounds > 0; rounds--) bytes = mutateOnce(bytes, other, dice);
-  return bytes.length > MAX_LENGTH ? bytes.slice(0, MAX_LENGTH) : bytes;
-}
-
-function mutateOnce(bytes: Uint8Array, other: Uint8Array, dice: Dice): Uint8Array {
-  const at = dice.below(bytes.length + 1);
-  const copy = bytes.slice();
-  switch (dice.below(9)) {
-    case 0: // flip a bit
-      if (at < copy.length) copy[at]! ^= 1 << dice.below(8);
-      return copy;
-    case 1: // any byte
-      if (at < copy.length) copy[at] = dice.below(256);
-      return copy;
-    case 2: // a byte that programs care about
-      if (at < copy.length) copy[at] = INTERESTING[dice.below(INTERESTING.length)]!;
-      return copy;
-    case 3: // a 16-bit length, often near the truth
-      if (at + 1 < copy.length) {
-        const value = dice.below(2) ? dice.below(65536) : (copy.length - at + dice.below(9) - 4) & 0xffff;
-        copy[at] = value >> 8;
-        copy[at + 1] = value & 255;
+  #change(other: Uint8Array): void {
+    const dice = this.#dice, bytes = this.#bytes, length = this.#length;
+    // Headers are at the front: half of all changes happen there.
+    const at = dice.below((dice.once(2) ? Math.min(length, 64) : length) + 1);
+    switch (dice.below(14)) {
+      case 0:
+      case 1: // flip a bit
+        if (at < length) bytes[at]! ^= 1 << dice.below(8);
+        return;
+      case 2: // any byte
+        if (at < length) bytes[at] = dice.u32();
+        return;
+      case 3:
+        if (at < length) bytes[at] = dice.pick(BYTES);
+        return;
+      case 4: // a little more or less
+        if (at < length) bytes[at]! += dice.below(33) - 16;
+        return;
+      case 5:
+        if (at + 2 <= length) this.#view.setUint16(at, dice.pick(WORDS), dice.once(2));
+        return;
+      case 6:
+        if (at + 4 <= length) this.#view.setUint32(at, dice.pick(DOUBLE_WORDS), dice.once(2));
+        return;
+      case 7: // a length that is the truth or lies by a little
+        if (at + 2 <= length) this.#view.setUint16(at, Math.max(0, length - at + dice.below(9) - 6));
+        return;
+      case 8: // cut the end off
+        this.#length = at;
+        return;
+      case 9: { // take a piece out
+        const end = Math.min(length, at + 1 + dice.below(dice.once(4) ? 64 : 8));
+        bytes.copyWithin(at, end, length);
+        this.#length = length - (end - at);
+        return;
       }
-      return copy;
-    case 4: // cut the end off
-      return copy.slice(0, at);
-    case 5: // take a piece out
-      return join(copy.slice(0, at), copy.slice(Math.min(copy.length, at + 1 + dice.below(16))));
-    case 6: // repeat a piece
-      return join(copy.slice(0, at), copy.slice(Math.max(0, at - 1 - dice.below(16))));
-    case 7: { // insert noise
-      const noise = Uint8Array.from({ length: 1 + dice.below(16) }, () => dice.below(256));
-      return join(copy.slice(0, at), join(noise, copy.slice(at)));
+      case 10: // say a piece twice
+        return this.#insert(at, bytes.slice(at, Math.min(length, at + 1 + dice.below(32))));
+      case 11:
+        return this.#insert(at, dice.bytes(1 + dice.below(16)));
+      case 12: { // a word that means something, or a piece of another input, in between or instead
+        const piece = this.#dictionary.length > 0 && !dice.once(3)
+          ? dice.pick(this.#dictionary)
+          : pieceOf(other, dice);
+        if (dice.once(2)) return this.#insert(at, piece);
+        bytes.set(piece.subarray(0, Math.max(0, length - at)), at);
+        return;
+      }
+      default: { // go on as another input does
+        const from = dice.below(other.length + 1);
+        const tail = other.subarray(from, from + this.#maxLength - at);
+        bytes.set(tail, at);
+        this.#length = at + tail.length;
+      }
     }
-    default: { // splice with another input
-      const from = dice.below(other.length + 1);
-      return join(copy.slice(0, at), other.slice(from));
-    }
+  }
+
+  #insert(at: number, piece: Uint8Array): void {
+    const room = Math.min(piece.length, this.#maxLength - this.#length);
+    this.#bytes.copyWithin(at + room, at, this.#length);
+    this.#bytes.set(piece.subarray(0, room), at);
+    this.#length += room;
   }
 }
 
-function join(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const joined = new Uint8Array(a.length + b.length);
-  joined.set(a);
-  joined.set(b, a.length);
-  return joined;
+function pieceOf(bytes: Uint8Array, dice: Dice): Uint8Array {
+  const from = dice.below(bytes.length + 1);
+  return bytes.subarray(from, from + 1 + dice.below(32));
 }

@@ -1,0 +1,21 @@
+/** All targets by name, in the order of the packet's way. */
+import { target as candidate } from "./candidate_fuzz.ts";
+import { target as channelData } from "./channel_data_fuzz.ts";
+import { target as controlPacket } from "./control_packet_fuzz.ts";
+import { target as icmpError } from "./icmp_error_fuzz.ts";
+import { target as ipHeader } from "./ip_header_fuzz.ts";
+import { target as packetQueue } from "./packet_queue_fuzz.ts";
+import { target as splitter } from "./splitter_fuzz.ts";
+import { target as stun } from "./stun_fuzz.ts";
+import type { FuzzTarget } from "./target.ts";
+
+export const TARGETS: Readonly<Record<string, FuzzTarget>> = {
+  ip_header: ipHeader,
+  icmp_error: icmpError,
+  splitter,
+  packet_queue: packetQueue,
+  stun,
+  channel_data: channelData,
+  candidate,
+  control_packet: controlPacket,
+};
