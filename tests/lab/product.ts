@@ -58,7 +58,7 @@ export class Product implements AsyncDisposable {
 
   /** Everything up but the client. */
   static async start(internet: Internet): Promise<Product> {
-    const product = new Product(internet, await Deno.makeTempDir());
+    const product = new Product(internet, await Deno.makeTempDir({ dir: "/run" }));
     await Deno.writeTextFile(product.policyFile, POLICY);
     await Deno.writeTextFile(`${product.#folder}/secret`, RELAY_SECRET);
     product.#startServers();

@@ -18,6 +18,8 @@ import { ALLOWED_PORT, FORBIDDEN_PORT, PAGE } from "./resource.ts";
 
 const START_TIMEOUT_MS = 10_000, PATH_TIMEOUT_MS = 10_000;
 const GATEWAY_TOKEN = "demo-gateway-token-0001", CLIENT_TOKEN = "demo-client-token-00001";
+/** In the sandbox's own /run: it vanishes with it, also on Ctrl-C. */
+const POLICY_FILE = "/run/policy.toml";
 const IPERF_SECONDS = 1, IPERF_PORT = 5201;
 
 export const DEMO_TOOLS: Readonly<Record<string, string>> = {
@@ -56,38 +58,32 @@ export interface DemoOptions {
   readonly narrator: Narrator;
 }
 
-/** @throws StepFailed when a step did not hold; everything is taken down either way */
+/** Only inside a sandbox. @throws StepFailed when a step did not hold; everything is taken down either way */
 export async function runDemo({ self, narrator }: DemoOptions): Promise<void> {
   await using bed = new Testbed();
   narrator.heading("A small internet: client and gateway behind routers, a server on a private network");
   const internet = await narrator.step("building it from network namespaces", () => buildInternet(bed));
-  const policy = await Deno.makeTempFile({ suffix: ".toml" });
-  try {
-    await Deno.writeTextFile(policy, POLICY);
-    await startServices(internet, narrator, self, policy);
-    narrator.heading("Directly: the routers are punched, packets go from peer to peer");
-    const client = await connect(internet, narrator, self, "direct");
-    await useResource(internet, narrator);
-    await refuseForbiddenPort(internet, narrator);
-    await measureThroughput(internet, narrator);
-    narrator.heading("Relayed: the client's network now blocks UDP to everything but the relay");
-    await narrator.step("blocking UDP and starting the client anew", async () => {
-      await client.stop();
-      await internet.blockDirectPath();
-    });
-    await connect(internet, narrator, self, "relayed");
-    await useResource(internet, narrator);
-    await measureThroughput(internet, narrator);
-  } finally {
-    await Deno.remove(policy);
-  }
+  await Deno.writeTextFile(POLICY_FILE, POLICY);
+  await startServices(internet, narrator, self);
+  narrator.heading("Directly: the routers are punched, packets go from peer to peer");
+  const client = await connect(internet, narrator, self, "direct");
+  await useResource(internet, narrator);
+  await refuseForbiddenPort(internet, narrator);
+  await measureThroughput(internet, narrator);
+  narrator.heading("Relayed: the client's network now blocks UDP to everything but the relay");
+  await narrator.step("blocking UDP and starting the client anew", async () => {
+    await client.stop();
+    await internet.blockDirectPath();
+  });
+  await connect(internet, narrator, self, "relayed");
+  await useResource(internet, narrator);
+  await measureThroughput(internet, narrator);
 }
 
 async function startServices(
   { gateway, server }: Internet,
   narrator: Narrator,
   self: readonly string[],
-  policy: string,
 ): Promise<void> {
   await narrator.step("starting a web server on the private server", async () => {
     const web = server.start([...self, "demo", "serve-resource"], { label: "web server" });
@@ -95,7 +91,7 @@ async function startServices(
   });
   await narrator.step("starting `postern up`: portal, relay and gateway in one process", async () => {
     const up = gateway.start([
-      ...[...self, "up", policy, "--listen", `0.0.0.0:${PORTAL_PORT}`],
+      ...[...self, "up", POLICY_FILE, "--listen", `0.0.0.0:${PORTAL_PORT}`],
       ...["--public-ipv4", PUBLIC_ADDRESS, "--relay-ports", RELAY_PORTS, "--health-check-addr", "off"],
     ], { label: "postern up", env: { RUST_LOG: "info", FIREZONE_ID: "demo-gateway" } });
     await up.waitFor(/Tunnel interface is up/, START_TIMEOUT_MS);
