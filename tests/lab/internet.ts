@@ -22,6 +22,7 @@ import {
   Testbed,
   unblockUdp,
 } from "../../mod/embedded/testbed/mod.ts";
+import { delayedLink, type Impairment } from "./delay_pipe.ts";
 
 export type CustomerNat = "natc" | "natc2" | "natg";
 
@@ -44,12 +45,20 @@ const CUSTOMERS: Readonly<Record<CustomerNat, Customer>> = {
 
 export const RELAYS = ["198.51.100.2", "198.51.100.3", "2001:db8:1::2"] as const;
 
+/** What is between a customer's router and the core, by router; absent: a plain cable. */
+export type Impairments = Partial<Readonly<Record<CustomerNat, Impairment>>>;
+
 export class Internet implements AsyncDisposable {
   readonly #bed = new Testbed();
   readonly #hosts = new Map<HostName, Host>();
+  readonly #impairments: Impairments;
 
-  static async build(): Promise<Internet> {
-    const internet = new Internet();
+  private constructor(impairments: Impairments) {
+    this.#impairments = impairments;
+  }
+
+  static async build(impairments: Impairments = {}): Promise<Internet> {
+    const internet = new Internet(impairments);
     try {
       await internet.#build();
     } catch (error) {
@@ -168,18 +177,18 @@ export class Internet implements AsyncDisposable {
 
   async #attachCustomer(router: CustomerNat, inside: "client" | "gateway", device: string): Promise<void> {
     const { subnet, publicAddress, core, net } = CUSTOMERS[router];
-    await this.#bed.link(
-      {
-        host: this.host("core"),
-        device: router,
-        addresses: [`198.51.100.${core}/28`, `2001:db8:${net}::1/64`],
-      },
-      {
-        host: this.host(router),
-        device: "wan",
-        addresses: [`${publicAddress}/28`, `2001:db8:${net}::2/64`],
-      },
-    );
+    const outside = {
+      host: this.host("core"),
+      device: router,
+      addresses: [`198.51.100.${core}/28`, `2001:db8:${net}::1/64`],
+    };
+    const inner = {
+      host: this.host(router),
+      device: "wan",
+      addresses: [`${publicAddress}/28`, `2001:db8:${net}::2/64`],
+    };
+    const impairment = this.#impairments[router];
+    await (impairment ? delayedLink(this.#bed, outside, inner, impairment) : this.#bed.link(outside, inner));
     await this.#bed.link(
       {
         host: this.host(router),
