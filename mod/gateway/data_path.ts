@@ -10,7 +10,7 @@
  */
 import type { Connection, Node } from "../node/mod.ts";
 import type { Counters, PacketQueue, Slab, Splitter, TransmitQueue } from "../packet/mod.ts";
-import { IpHeader, mergeEcn } from "../packet/mod.ts";
+import { IpHeader, mergeEcn, PARSE_OK, PARSE_REASONS, SPLIT_REASONS } from "../packet/mod.ts";
 
 /** Largest inner packet (spec policy §0); the TUN's MTU. */
 export const MAX_PACKET = 1280;
@@ -28,6 +28,8 @@ export interface Gate {
   admit(connection: Connection, header: IpHeader, offset: number, length: number, now: number): boolean;
   /** A packet (possibly a super-packet) read from TUN: the connection that carries it. */
   route(header: IpHeader, offset: number, length: number, now: number): Connection | undefined;
+  /** The packet that `route` let through was sealed, as this many packets. */
+  carried?(header: IpHeader, packets: number, now: number): void;
 }
 
 export interface DataPathOptions {
@@ -48,8 +50,14 @@ export class DataPath {
   readonly #counters: Counters;
   readonly #gate: Gate;
   readonly #header = new IpHeader();
-  readonly #dropMalformed: number;
-  readonly #dropOversized: number;
+  /** By PARSE_* reason. */
+  readonly #dropReceived: readonly number[];
+  /** By PARSE_* reason, or negated SPLIT_* reason. */
+  readonly #dropRead: readonly number[];
+  readonly #dropReceivedOversized: number;
+  readonly #dropReadOversized: number;
+  readonly #dropOwnOversized: number;
+  readonly #dropDatagramOversized: number;
   readonly #dropQueueFull: number;
   readonly #tunRead: number;
   readonly #tunWritten: number;
@@ -63,8 +71,14 @@ export class DataPath {
     this.#transmits = transmits;
     this.#counters = counters;
     this.#gate = gate;
-    this.#dropMalformed = counters.register("drop_packet_malformed");
-    this.#dropOversized = counters.register("drop_packet_oversized");
+    const refusals = (side: string, reasons: readonly string[]) =>
+      reasons.map((reason, i) => i === PARSE_OK ? -1 : counters.register(`drop_${side}_packet_${reason}`));
+    this.#dropReceived = refusals("received", PARSE_REASONS);
+    this.#dropRead = refusals("tun", SPLIT_REASONS);
+    this.#dropReceivedOversized = counters.register("drop_received_packet_oversized");
+    this.#dropReadOversized = counters.register("drop_tun_packet_oversized");
+    this.#dropOwnOversized = counters.register("drop_own_packet_oversized");
+    this.#dropDatagramOversized = counters.register("drop_datagram_oversized");
     this.#dropQueueFull = counters.register("drop_packet_queue_full");
     this.#tunRead = counters.register("packets_from_tun");
     this.#tunWritten = counters.register("packets_to_tun");
@@ -84,7 +98,7 @@ export class DataPath {
     local: number,
     now: number,
   ): void {
-    if (segment <= 0 || segment > MAX_DATAGRAM) return this.#counters.add(this.#dropOversized);
+    if (segment <= 0 || segment > MAX_DATAGRAM) return this.#counters.add(this.#dropDatagramOversized);
     const end = offset + length;
     for (let at = offset; at < end; at += segment) {
       const size = end - at < segment ? end - at : segment;
@@ -101,37 +115,41 @@ export class DataPath {
     const offset = vnetOffset + VNET_HEADER, packetLength = length - VNET_HEADER;
     this.#counters.values[this.#tunRead]!++;
     const header = this.#header;
-    if (header.parse(this.#slab.bytes, offset, packetLength) !== 0) {
-      return this.#counters.add(this.#dropMalformed);
-    }
+    const reason = header.parse(this.#slab.bytes, offset, packetLength);
+    if (reason !== PARSE_OK) return this.#counters.add(this.#dropRead[reason]!);
     const connection = this.#gate.route(header, offset, packetLength, now);
-    if (connection !== undefined) this.forward(connection, vnetOffset, length, header.ecn, now);
+    if (connection === undefined) return;
+    // The translation of an ICMP error may have shortened it.
+    const left = header.isIcmpError ? ipLength(this.#slab.bytes, offset, packetLength) : packetLength;
+    const packets = this.forward(connection, vnetOffset, VNET_HEADER + left, header.ecn, now);
+    if (packets > 0) this.#gate.carried?.(header, packets, now);
   }
 
-  /** Splits and seals what is at `vnetOffset` for this peer. */
-  forward(connection: Connection, vnetOffset: number, length: number, ecn: number, now: number): void {
+  /** Splits and seals what is at `vnetOffset` for this peer. The number of packets; 0: dropped and counted. */
+  forward(connection: Connection, vnetOffset: number, length: number, ecn: number, now: number): number {
     const node = this.#node;
     const segments = this.#splitter.plan(vnetOffset, length);
-    if (segments <= 0) return this.#counters.add(this.#dropMalformed);
+    if (segments <= 0) return this.#refuse(this.#dropRead[-segments]!);
     const segmentLength = this.#splitter.segmentLength;
-    if (segmentLength > MAX_PACKET) return this.#counters.add(this.#dropOversized);
-    if (!node.prepareSend(connection, now)) return;
+    if (segmentLength > MAX_PACKET) return this.#refuse(this.#dropReadOversized);
+    if (!node.prepareSend(connection, now)) return 0;
     const session = node.session!, headroom = node.headroom;
     const padded = (segmentLength + 15) & ~15, lastPadded = (this.#splitter.lastLength + 15) & ~15;
     const stride = headroom + WIREGUARD_OVERHEAD + padded;
     const total = (segments - 1) * stride + headroom + WIREGUARD_OVERHEAD + lastPadded;
     const out = this.#transmits.reserve(total);
-    if (out === 0) return this.#counters.add(this.#dropQueueFull);
+    if (out === 0) return this.#refuse(this.#dropQueueFull);
     this.#splitter.write(out + headroom + WIREGUARD_HEADER, stride);
     session.seal(out + headroom, stride, padded, lastPadded, segments);
     if (headroom !== 0) this.#writeChannelHeaders(out, stride, total, segments, node.channel);
     this.#transmits.push(out, total, segments === 1 ? total : stride, connection.path, ecn);
     node.noteSent(connection, session, total, now);
+    return segments;
   }
 
   /** Seals a packet of our own making (an ICMP answer, a goodbye) for this peer; ECN 0. */
   send(connection: Connection, packet: Uint8Array, now: number): void {
-    if (packet.length > MAX_PACKET) return this.#counters.add(this.#dropOversized);
+    if (packet.length > MAX_PACKET) return this.#counters.add(this.#dropOwnOversized);
     const node = this.#node;
     if (!node.prepareSend(connection, now)) return;
     const session = node.session!, headroom = node.headroom;
@@ -150,15 +168,20 @@ export class DataPath {
 
   #deliver(connection: Connection, offset: number, length: number, ecn: number, now: number): void {
     const total = ipLength(this.#slab.bytes, offset, length);
-    if (total > MAX_PACKET) return this.#counters.add(this.#dropOversized);
+    if (total > MAX_PACKET) return this.#counters.add(this.#dropReceivedOversized);
     const header = this.#header;
-    if (total === 0 || header.parse(this.#slab.bytes, offset, total) !== 0) {
-      return this.#counters.add(this.#dropMalformed);
-    }
+    // A length that can't be is refused by the parser, by name.
+    const reason = header.parse(this.#slab.bytes, offset, total || length);
+    if (reason !== PARSE_OK) return this.#counters.add(this.#dropReceived[reason]!);
     if (!this.#gate.admit(connection, header, offset, total, now)) return;
     if (ecn === CE) mergeEcn(this.#slab, offset, ecn);
     if (!this.#packets.push(offset, total)) return this.#counters.add(this.#dropQueueFull);
     this.#counters.values[this.#tunWritten]!++;
+  }
+
+  #refuse(counter: number): 0 {
+    this.#counters.add(counter);
+    return 0;
   }
 
   #writeChannelHeaders(out: number, stride: number, total: number, segments: number, channel: number): void {

@@ -8,6 +8,7 @@
  */
 import type { Connection, Node, NodeEvent } from "../node/mod.ts";
 import { Fifo } from "../node/fifo.ts";
+import type { FlowTracker } from "../flows/mod.ts";
 import {
   buildProhibited,
   buildUnreachable,
@@ -29,6 +30,7 @@ import {
   VERDICT_REPLY_PROHIBITED,
   VERDICT_REPLY_UNREACHABLE,
 } from "../policy/mod.ts";
+import { rangeKey4, rangeKey6 } from "../policy/ranges.ts";
 import type {
   Authorization,
   GatewayCommand,
@@ -58,27 +60,35 @@ export type GatewayOutput =
 
 export interface GatewayOptions extends DataPathOptions {
   readonly policy: Policy;
+  /** Follows flows for the flow log; undefined: nobody wants to know. */
+  readonly flows?: FlowTracker | undefined;
 }
 
 export class Gateway implements Gate {
   readonly path: DataPath;
   readonly #node: Node;
   readonly #policy: Policy;
+  readonly #flows: FlowTracker | undefined;
   readonly #slab: Slab;
   readonly #counters: Counters;
   readonly #outputs = new Fifo<GatewayOutput>();
   readonly #dropNoPeer: number;
   readonly #dropNotConnected: number;
+  readonly #dropControl: number;
   #hasInterface = false;
+  /** The followed flow of the packet that `route` looked at last, or -1. */
+  #routedFlow = -1;
 
   constructor(options: GatewayOptions) {
     this.#node = options.node;
     this.#policy = options.policy;
+    this.#flows = options.flows;
     this.#slab = options.slab;
     this.#counters = options.counters;
     this.path = new DataPath(options, this);
     this.#dropNoPeer = options.counters.register("drop_policy_no_peer");
     this.#dropNotConnected = options.counters.register("drop_packet_not_connected");
+    this.#dropControl = options.counters.register("drop_control_malformed");
   }
 
   // Portal --------------------------------------------------------------------------------------------------------
@@ -87,12 +97,14 @@ export class Gateway implements Gate {
     switch (event.type) {
       case "init":
         this.#initialise(event.init, now);
+        this.#endFlows("revoked", now);
         break;
       case "authorize":
         this.#authorize(event.authorization, now);
         break;
       case "reject_access":
         this.#policy.revoke(event.clientId, event.resourceId);
+        this.#endFlows("revoked", now);
         this.#outputs.push({ type: "revoked", clientId: event.clientId, resourceId: event.resourceId });
         break;
       case "resource_updated":
@@ -117,6 +129,7 @@ export class Gateway implements Gate {
   /** Tells every client that we go and frees the relays (spec snownet §6.4). */
   shutdown(now: number): void {
     for (const connection of [...this.#node.connections]) this.#sayGoodbye(connection, now);
+    this.#flows?.shutdown(now);
     this.#node.releaseRelays(now);
   }
 
@@ -128,8 +141,13 @@ export class Gateway implements Gate {
       this.#counters.add(this.#dropNoPeer);
       return false;
     }
+    // Behind a proxy address is a name; the translation overwrites it.
+    const proxy = header.version === 4 ? rangeKey4(header.dst0) : rangeKey6(header.dst3);
     const verdict = this.#policy.outbound(peer, header, offset, length, now);
-    if (verdict === VERDICT_FORWARD) return true;
+    if (verdict === VERDICT_FORWARD) {
+      if (this.#flows !== undefined) this.#noteSent(this.#flows, peer, header, proxy, now);
+      return true;
+    }
     if (verdict === VERDICT_CONTROL) this.#handleControl(connection, peer, offset, length, now);
     else if (verdict === VERDICT_REPLY_PROHIBITED) {
       this.#reply(connection, buildProhibited(this.#slab.bytes.subarray(offset, offset + length)), now);
@@ -140,6 +158,7 @@ export class Gateway implements Gate {
   }
 
   route(header: IpHeader, offset: number, length: number, now: number): Connection | undefined {
+    this.#routedFlow = this.#flows === undefined ? -1 : this.#flows.find(header);
     const peer = this.#policy.inbound(header, offset, length, now);
     if (peer === undefined) return undefined;
     const connection = peer.connection as Connection | undefined;
@@ -147,11 +166,16 @@ export class Gateway implements Gate {
     return connection;
   }
 
+  carried(header: IpHeader, packets: number, now: number): void {
+    if (this.#routedFlow >= 0) this.#flows!.answered(this.#routedFlow, header, packets, now);
+  }
+
   // Time and output -----------------------------------------------------------------------------------------------
 
   handleTimeout(now: number): void {
     this.#node.handleTimeout(now);
     this.#policy.handleTimeout(now);
+    this.#flows?.handleTimeout(now);
     this.drain(now);
   }
 
@@ -159,19 +183,23 @@ export class Gateway implements Gate {
     const next = Math.min(
       this.#node.pollTimeout() ?? Infinity,
       this.#policy.pollTimeout() ?? Infinity,
+      this.#flows?.pollTimeout() ?? Infinity,
     );
     return next === Infinity ? undefined : next;
   }
 
   /** Acts on what packets have caused. Call after a batch of them; cheap when there is nothing. */
   drain(now: number): void {
+    let accessEnded = false;
     for (let event = this.#policy.pollEvent(); event; event = this.#policy.pollEvent()) {
+      accessEnded ||= event.type === "access-expired" || event.type === "peer-removed";
       if (event.type === "peer-removed") {
         const connection = this.#node.connection(event.clientId);
         if (connection) this.#sayGoodbye(connection, now);
       }
       this.#outputs.push({ type: "policy", event });
     }
+    if (accessEnded) this.#endFlows("revoked", now);
     for (let event = this.#node.pollEvent(); event; event = this.#node.pollEvent()) {
       this.#handleNode(event);
     }
@@ -243,6 +271,7 @@ export class Gateway implements Gate {
     const message = decodeControl(this.#slab.bytes.subarray(offset, offset + length));
     if (message?.type === "goodbye") {
       this.#policy.removePeer(peer.clientId);
+      this.#endFlows("goodbye", now);
       this.#node.close(connection.peerId);
     } else if (message?.type === "assigned-ips") {
       const { resource, domain } = message;
@@ -251,7 +280,30 @@ export class Gateway implements Gate {
         encodeControl({ type: "domain-status", resource, domain, active: false }),
         now,
       );
+    } else {
+      this.#counters.add(this.#dropControl);
     }
+  }
+
+  /** Beside the hot path: packets to our own address belong to no resource, and few begin a flow. */
+  #noteSent(flows: FlowTracker, peer: Peer, header: IpHeader, proxy: number, now: number): void {
+    const resource = this.#policy.matched?.resource;
+    if (resource === undefined || flows.sent(header, peer.clientId, resource.id, now)) return;
+    flows.start(header, {
+      clientId: peer.clientId,
+      resourceId: resource.id,
+      resourceName: resource.type === "internet" ? "Internet" : resource.name ?? "",
+      domain: resource.type === "dns" ? peer.translations.find(proxy)?.domain : undefined,
+    }, now);
+  }
+
+  /** Ends the flows whose client has lost the resource. */
+  #endFlows(end: "revoked" | "goodbye", now: number): void {
+    this.#flows?.closeUnless(
+      (clientId, resourceId) => this.#policy.peerById(clientId)?.grants.has(resourceId) ?? false,
+      end,
+      now,
+    );
   }
 
   #reply(connection: Connection, packet: Uint8Array | undefined, now: number): void {

@@ -17,6 +17,8 @@ export type Filter =
 export interface CidrResource {
   readonly type: "cidr";
   readonly id: Id;
+  /** For people. */
+  readonly name?: string;
   readonly address: { readonly ip: Uint8Array; readonly prefix: number };
   readonly filters: readonly Filter[];
 }
@@ -24,6 +26,8 @@ export interface CidrResource {
 export interface DnsResource {
   readonly type: "dns";
   readonly id: Id;
+  /** For people. */
+  readonly name?: string;
   /** Domain pattern, see `domain_pattern.ts`. */
   readonly address: string;
   readonly filters: readonly Filter[];
