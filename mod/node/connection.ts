@@ -17,7 +17,7 @@
  *
  * The node owns relays and demultiplexing; a connection only says what it wants to send and over which base.
  */
-import { type Candidate, formatCandidate, type IceAgent, type IceTiming } from "../ice/mod.ts";
+import { type Candidate, formatCandidate, type IceAgent, type IceState, type IceTiming } from "../ice/mod.ts";
 import type { SocketAddress } from "../packet/address.ts";
 import { Path } from "../packet/path.ts";
 import type { Tunnel } from "../wireguard/mod.ts";
@@ -27,6 +27,8 @@ import type { ConnectionRequest, ConnectionStatus, NodeEvent, PathKind } from ".
 export const CANDIDATE_TIMEOUT = 10_000;
 export const DISCONNECT_GRACE = 2_000;
 export const IDLE_AFTER = 20_000;
+/** How often an active path over a relay is looked at, ms. */
+const RELAY_WATCH = 1_000;
 /** Handshake messages kept until a path is nominated; the oldest is overwritten. */
 const HELD_MESSAGES = 128;
 /** One wake-up works off every check that is due; more than this many in one go means the agent is stuck. */
@@ -45,7 +47,7 @@ export interface Outgoing {
   readonly transactionKey?: string | undefined;
 }
 
-/** The pair that ICE chose: one of our own addresses, or our address on a relay, and where the peer is. */
+/** The pair that ICE chose while its addresses last: one of our own addresses, or our address on a relay, and where the peer is. */
 export interface Nomination {
   readonly base: SocketAddress;
   readonly remote: SocketAddress;
@@ -85,7 +87,7 @@ export class Connection {
   readonly #removed = new Map<string, Candidate>();
   #disconnectedAt: number | undefined;
   #lastActivity: number;
-  #iceState: string = "new";
+  #iceState: IceState = "new";
   #isEstablished = false;
 
   constructor(
@@ -144,8 +146,18 @@ export class Connection {
     for (const candidate of this.agent.localCandidates) this.#announce(candidate);
   }
 
+  /**
+   * True while packets take a relay of ours and the peer's checks must be coming in over it: a client sends one every
+   * 1.5 s. What doesn't come may be the relay's fault.
+   */
+  get watchesRelay(): boolean {
+    return this.state === "connected" && this.nominated?.viaRelay === true;
+  }
+
   /** Our address on a relay is gone. */
   withdrawRelayed(addresses: readonly SocketAddress[]): void {
+    const { nominated } = this;
+    if (nominated?.viaRelay && addresses.some((a) => a.equals(nominated.base))) this.nominated = undefined;
     for (const candidate of this.agent.localCandidates) {
       if (candidate.kind !== "relay" || !addresses.some((a) => a.equals(candidate.address))) continue;
       this.agent.removeLocalCandidate(candidate);
@@ -273,7 +285,8 @@ export class Connection {
 
   /** Going idle in the middle of checks would stall them, so only a settled agent may (§6.1). */
   #mayIdle(): boolean {
-    return this.state === "connected" && this.#iceState === "connected";
+    const isSettled = this.#iceState === "connected" || this.#iceState === "completed";
+    return this.state === "connected" && isSettled;
   }
 
   #waitsForCandidates(): boolean {
@@ -292,6 +305,7 @@ export class Connection {
     if (this.#waitsForCandidates()) next = Math.min(next, this.#createdAt + CANDIDATE_TIMEOUT);
     if (this.#disconnectedAt !== undefined) next = Math.min(next, this.#disconnectedAt + DISCONNECT_GRACE);
     if (this.#mayIdle()) next = Math.min(next, this.#lastActivity + IDLE_AFTER);
+    if (this.watchesRelay) next = Math.min(next, now + RELAY_WATCH);
     return next === Infinity ? undefined : Math.max(next, now + 1);
   }
 }

@@ -21,7 +21,7 @@ import { Demux } from "./demux.ts";
 import { Directory } from "./directory.ts";
 import { Fifo } from "./fifo.ts";
 import { LocalCandidates } from "./local_candidates.ts";
-import { Relays } from "./relays.ts";
+import { type RelayNews, Relays } from "./relays.ts";
 import type { ConnectionRequest, NodeEvent, NodeStatus, RelayDescription } from "./types.ts";
 
 const REALM = "firezone";
@@ -48,7 +48,6 @@ export class Node {
   readonly #events = new Fifo<NodeEvent>();
   readonly #transmits = new Fifo<Transmit>();
   #sweepAt: number | undefined;
-  #lastNow = 0;
 
   constructor(options: NodeOptions) {
     this.#count = new NodeCounters(options.counters);
@@ -62,7 +61,10 @@ export class Node {
       count: this.#count,
       node: {
         collect: (connection, now) => this.#collect(connection, now),
-        collectRelay: (relay, now) => this.#collectRelay(relay, now),
+        collectRelay: (relay, now) => {
+          this.#relays.settle(relay, now);
+          this.#collectRelays(now);
+        },
         touch: (connection, now) => this.#touch(connection, now),
         send: (relay, base, remote, payload, now) => this.#send(relay, base, remote, payload, now),
       },
@@ -94,6 +96,8 @@ export class Node {
       existing.wake(now);
       existing.announceAll();
       this.#publish(existing);
+      this.#relays.verify(existing.relayId, now);
+      this.#collectRelays(now);
       return existing;
     }
     const relayId = this.#relays.sample();
@@ -105,8 +109,10 @@ export class Node {
     if (!connection) return undefined;
     if (existing) this.#forget(existing);
     this.#adopt(connection, relayId);
+    this.#relays.verify(relayId, now);
     connection.drive(now);
     this.#collect(connection, now);
+    this.#collectRelays(now);
     return connection;
   }
 
@@ -130,7 +136,7 @@ export class Node {
       for (const guess of optimisticCandidates(connection.agent.remoteCandidates)) {
         connection.agent.addRemoteCandidate(guess, now);
       }
-      if (candidate.kind !== "host") this.#relays.get(connection.relayId)?.bind(candidate.address, now);
+      if (candidate.kind !== "host") this.#bind(connection, candidate.address, now);
     }
     connection.wake(now);
     connection.drive(now);
@@ -150,28 +156,17 @@ export class Node {
 
   // Relays --------------------------------------------------------------------------------------------------------
 
-  /** Drops `removed`, adds or replaces `relays`, and asks every allocation that is in neither whether it still lives. */
+  /** Drops `removed`, adds or replaces `relays`, and makes sure that the others still live. */
   updateRelays(removed: readonly string[], relays: readonly RelayDescription[], now: number): void {
-    const had = this.#relays.size;
-    for (const id of removed) this.#dropRelay(id, "the portal says that it is gone");
-    for (const relay of relays) {
-      if (this.#relays.isUnchanged(relay)) continue;
-      this.#dropRelay(relay.id, "the portal gave it other credentials");
-      this.#relays.add(relay, now);
-    }
-    const listed = new Set(relays.map((r) => r.id));
-    for (const allocation of this.#relays.all()) if (!listed.has(allocation.relayId)) allocation.refresh(now);
-    for (const allocation of this.#relays.all()) this.#collectRelay(allocation, now);
+    this.#relays.update(removed, relays, now);
+    this.#collectRelays(now);
     this.#migrate(now);
-    if (had > 0 && this.#relays.size === 0) this.#events.push({ type: "no-relays" });
   }
 
   /** Frees every allocation at its relay: for a graceful exit. */
   releaseRelays(now: number): void {
-    for (const allocation of this.#relays.all()) {
-      allocation.release(now);
-      this.#collectRelay(allocation, now);
-    }
+    this.#relays.release(now);
+    this.#collectRelays(now);
   }
 
   // Packets -------------------------------------------------------------------------------------------------------
@@ -188,7 +183,6 @@ export class Node {
     local: number,
     now: number,
   ): Connection | undefined {
-    this.#lastNow = now;
     return this.#demux.handleDatagram(offset, length, from, local, now);
   }
 
@@ -221,12 +215,8 @@ export class Node {
     this.headroom = 0;
     this.channel = 0;
     if (nominated.viaRelay) {
-      const allocation = this.#relays.get(connection.relayId);
-      this.channel = allocation?.channelTo(nominated.remote, now) ?? 0;
-      if (this.channel === 0) {
-        if (allocation) this.#collectRelay(allocation, now);
-        return this.#count.noChannel();
-      }
+      this.channel = this.#channelTo(this.#relays.get(connection.relayId), nominated.remote, now);
+      if (this.channel === 0) return this.#count.noChannel();
       this.headroom = 4;
     }
     return true;
@@ -244,7 +234,7 @@ export class Node {
     return {
       relays: this.#relays.all().map((a) => ({
         id: a.relayId,
-        ready: a.relayedAddress(4) !== undefined || a.relayedAddress(6) !== undefined,
+        ready: this.#relays.isReady(a.relayId),
         rtt: a.rtt,
       })),
       connections: [...this.#directory.all()].map((c) => c.status()),
@@ -254,12 +244,8 @@ export class Node {
   // Time and output -----------------------------------------------------------------------------------------------
 
   handleTimeout(now: number): void {
-    this.#lastNow = now;
-    for (const allocation of this.#relays.all()) {
-      const due = allocation.pollTimeout();
-      if (due !== undefined && due <= now) allocation.handleTimeout(now);
-      this.#collectRelay(allocation, now);
-    }
+    this.#relays.handleTimeout(now);
+    this.#collectRelays(now);
     if (this.#sweepAt !== undefined && this.#sweepAt <= now) {
       this.#sweepAt = undefined;
       this.#directory.sweep(now);
@@ -270,19 +256,22 @@ export class Node {
       }
     }
     for (const connection of this.#directory.all()) {
-      if (connection.wakeAt !== undefined && connection.wakeAt <= now) connection.drive(now);
+      if (connection.wakeAt !== undefined && connection.wakeAt <= now) {
+        connection.drive(now);
+        if (connection.watchesRelay) this.#relays.verify(connection.relayId, now);
+      }
       this.#collect(connection, now);
     }
+    this.#collectRelays(now);
     this.#migrate(now);
   }
 
   /** When `handleTimeout` wants to be called, in ms; undefined = not by itself. */
   pollTimeout(): number | undefined {
-    let next = this.#sweepAt ?? Infinity;
+    let next = Math.min(this.#sweepAt ?? Infinity, this.#relays.pollTimeout());
     for (const connection of this.#directory.all()) {
       if (connection.wakeAt !== undefined && connection.wakeAt < next) next = connection.wakeAt;
     }
-    for (const allocation of this.#relays.all()) next = Math.min(next, allocation.pollTimeout() ?? Infinity);
     return next === Infinity ? undefined : next;
   }
 
@@ -357,6 +346,7 @@ export class Node {
     this.#publish(connection);
     if (connection.state === "failed" && this.#directory.get(connection.peerId) === connection) {
       this.#forget(connection);
+      this.#relays.verify(connection.relayId, now);
       this.#events.push({ type: "failed", peerId: connection.peerId, reason: connection.failure });
     }
   }
@@ -388,56 +378,76 @@ export class Node {
       this.#transmits.push({ src: base, dst: remote, payload });
       return;
     }
-    const channel = relay.channelTo(remote, now);
+    const channel = this.#channelTo(relay, remote, now);
     const socket = relay.activeSocket;
-    if (channel !== 0 && socket) {
-      this.#transmits.push({ dst: socket, payload: encodeChannelData(channel, payload) });
-    } else this.#count.noChannel();
-    this.#collectRelay(relay, now);
+    if (channel === 0 || !socket) return void this.#count.noChannel();
+    this.#transmits.push({ dst: socket, payload: encodeChannelData(channel, payload) });
   }
 
-  #collectRelay(allocation: Allocation, now: number): void {
-    const id = allocation.relayId;
-    for (let t = allocation.pollTransmit(); t; t = allocation.pollTransmit()) this.#transmits.push(t);
-    for (let event = allocation.pollEvent(); event; event = allocation.pollEvent()) {
-      if (event.type === "host") this.#share(this.#shared.addHost(event.address));
-      else if (event.type === "server-reflexive") {
-        this.#share(this.#shared.addHost(event.base));
-        this.#share(this.#shared.addServerReflexive(event.address, event.base));
-      } else if (event.type === "relayed") {
-        this.#events.push({ type: "relay", relayId: id, state: "ready" });
-        for (const connection of this.#usersOf(id)) this.#offerRelayed(connection);
-      } else this.#withdrawRelayed(id, event.addresses, now);
+  /** The channel to `remote`, 0 for none. A bind that it takes leaves before anything that is sent on the channel. */
+  #channelTo(relay: Allocation | undefined, remote: SocketAddress, now: number): number {
+    if (!relay) return 0;
+    const channel = relay.channelTo(remote, now);
+    for (let t = relay.pollTransmit(); t; t = relay.pollTransmit()) this.#transmits.push(t);
+    return channel;
+  }
+
+  #bind(connection: Connection, remote: SocketAddress, now: number): void {
+    const allocation = this.#relays.get(connection.relayId);
+    if (!allocation) return;
+    allocation.bind(remote, now);
+    this.#relays.settle(allocation, now);
+    this.#collectRelays(now);
+  }
+
+  #collectRelays(now: number): void {
+    for (let t = this.#relays.pollTransmit(); t; t = this.#relays.pollTransmit()) this.#transmits.push(t);
+    for (let news = this.#relays.pollNews(); news; news = this.#relays.pollNews()) {
+      this.#handleNews(news, now);
     }
-    if (allocation.freed !== undefined) this.#dropRelay(id, allocation.freed);
   }
 
-  #share(candidate: Candidate | undefined): void {
+  #handleNews(news: RelayNews, now: number): void {
+    switch (news.type) {
+      case "host":
+        return this.#share(this.#shared.addHost(news.address), now);
+      case "server-reflexive":
+        this.#share(this.#shared.addHost(news.base), now);
+        return this.#share(this.#shared.addServerReflexive(news.address, news.base), now);
+      case "relayed":
+        for (const connection of this.#usersOf(news.relayId)) {
+          this.#offerRelayed(connection);
+          connection.wakeAt = now;
+        }
+        return;
+      case "withdrawn":
+        for (const connection of this.#usersOf(news.relayId)) {
+          connection.withdrawRelayed(news.addresses);
+          connection.wakeAt = now;
+        }
+        return;
+      case "ready":
+        this.#events.push({ type: "relay", relayId: news.relayId, state: "ready" });
+        return;
+      case "lost":
+        this.#events.push({ type: "relay", relayId: news.relayId, state: "lost", reason: news.reason });
+        for (const connection of this.#usersOf(news.relayId)) connection.wakeAt = now;
+        return;
+      case "none":
+        this.#events.push({ type: "no-relays" });
+    }
+  }
+
+  #share(candidate: Candidate | undefined, now: number): void {
     if (!candidate) return;
     for (const connection of this.#directory.all()) {
       connection.offer(candidate);
-      connection.wakeAt = this.#lastNow;
+      connection.wakeAt = now;
     }
   }
 
   #usersOf(relayId: string): Connection[] {
     return [...this.#directory.all()].filter((c) => c.relayId === relayId);
-  }
-
-  #withdrawRelayed(relayId: string, addresses: readonly SocketAddress[], now: number): void {
-    for (const connection of this.#usersOf(relayId)) {
-      connection.withdrawRelayed(addresses);
-      connection.wakeAt = now;
-    }
-  }
-
-  #dropRelay(id: string, reason: string): void {
-    const allocation = this.#relays.remove(id);
-    if (!allocation) return;
-    const addresses = ([4, 6] as const).flatMap((f) => allocation.relayedAddress(f) ?? []);
-    this.#withdrawRelayed(id, addresses, this.#lastNow);
-    this.#events.push({ type: "relay", relayId: id, state: "lost", reason });
-    if (this.#relays.size === 0) this.#events.push({ type: "no-relays" });
   }
 
   /** Connections whose relay is gone take another, and bind their peers' addresses there at once (§6.1, 288d9d9). */
@@ -446,14 +456,12 @@ export class Node {
     for (const connection of this.#directory.all()) {
       if (this.#relays.get(connection.relayId)) continue;
       connection.relayId = this.#relays.sample();
-      const allocation = this.#relays.get(connection.relayId);
-      if (!allocation) continue;
+      if (connection.relayId === undefined) continue;
       this.#offerRelayed(connection);
       for (const remote of connection.agent.remoteCandidates) {
-        if (remote.kind !== "host") allocation.bind(remote.address, now);
+        if (remote.kind !== "host") this.#bind(connection, remote.address, now);
       }
       connection.drive(now);
-      this.#collectRelay(allocation, now);
       this.#collect(connection, now);
     }
   }

@@ -1,22 +1,27 @@
 /**
  * The relays we hold allocations on (spec snownet §1.12, §3.11, §3.12).
  *
- * Reconciles the portal's lists with what is there, remembers the sockets of relays that went (late packets from
- * them are not a peer's), and picks a relay for a connection: at random among those whose measured round trip is
- * close to the best, so that load spreads over similar relays and distant ones stay a last resort.
+ *     portal's list ──► starting ──first address──► ready ──no answer to a probe──► silent ─┐
+ *                          ▲                          └──other refusal──► gone              │ 1 s … 60 s
+ *                          └────────────────────────────────────────────────────────────────┘
+ *
+ * A relay that fell silent is tried again with growing pauses until the portal has news of it, so that we come back
+ * by ourselves even while the portal is away. The sockets of relays that went are remembered: late packets from them
+ * are not a peer's. A connection gets a relay at random among those whose measured round trip is close to the best:
+ * load spreads over similar relays, and distant ones stay a last resort.
  */
-import { ADDRESS_RECORD_SIZE, type SocketAddress } from "../packet/address.ts";
 import type { RandomBytes } from "../crypto/types.ts";
+import { ADDRESS_RECORD_SIZE, type SocketAddress } from "../packet/address.ts";
+import type { Transmit } from "../packet/transmit.ts";
 import { Allocation } from "../turn/mod.ts";
+import { Fifo } from "./fifo.ts";
+import { sampleByRoundTrip } from "./relay_sample.ts";
 import type { RelayDescription } from "./types.ts";
 
 const FORMER_RELAYS = 64;
 const RECORD_WORDS = ADDRESS_RECORD_SIZE / 4;
-/** With one or two relays: usable up to this multiple of the best round trip. */
-const CLOSE_RATIO = 1.5;
-/** With more: up to the median plus this many median absolute deviations (at least 2 ms each). */
-const MAD_FACTOR = 3;
-const MIN_MAD = 2;
+/** Pauses before a silent relay is tried again, doubling, ms. */
+const FIRST_PAUSE = 1_000, LAST_PAUSE = 60_000;
 
 export interface RelaysOptions {
   readonly random: RandomBytes;
@@ -24,17 +29,45 @@ export interface RelaysOptions {
   readonly realm: string;
 }
 
+export type RelayNews =
+  /** Packets reach us at this address of ours. */
+  | { readonly type: "host"; readonly address: SocketAddress }
+  /** They do at this address, too, and then come to `base`. */
+  | { readonly type: "server-reflexive"; readonly address: SocketAddress; readonly base: SocketAddress }
+  /** The relay has a new address for us. */
+  | { readonly type: "relayed"; readonly relayId: string }
+  /** These addresses are no longer ours. */
+  | { readonly type: "withdrawn"; readonly relayId: string; readonly addresses: readonly SocketAddress[] }
+  | { readonly type: "ready"; readonly relayId: string }
+  | { readonly type: "lost"; readonly relayId: string; readonly reason: string }
+  /** No relay is left, and the ones that are tried again don't raise hopes. */
+  | { readonly type: "none" };
+
+/** A relay that did not answer. */
+interface Silence {
+  readonly relay: RelayDescription;
+  readonly pause: number;
+  /** When to try again; Infinity = trying. */
+  readonly retryAt: number;
+}
+
 export class Relays {
   readonly #options: RelaysOptions;
   readonly #allocations = new Map<string, Allocation>();
   readonly #descriptions = new Map<string, RelayDescription>();
+  readonly #ready = new Set<string>();
+  readonly #silent = new Map<string, Silence>();
   readonly #former: string[] = [];
+  readonly #transmits = new Fifo<Transmit>();
+  readonly #news = new Fifo<RelayNews>();
   /** The map's values, renewed with it: the packet path looks at them. */
   #list: readonly Allocation[] = [];
 
   constructor(options: RelaysOptions) {
     this.#options = options;
   }
+
+  // What there is -------------------------------------------------------------------------------------------------
 
   get size(): number {
     return this.#allocations.size;
@@ -46,6 +79,11 @@ export class Relays {
 
   all(): readonly Allocation[] {
     return this.#list;
+  }
+
+  /** The relay has an address for us. */
+  isReady(id: string): boolean {
+    return this.#ready.has(id);
   }
 
   /** The allocation whose relay has exactly the socket of this address record (index of its first word). */
@@ -64,15 +102,127 @@ export class Relays {
     return this.#former.includes(from.key);
   }
 
-  /** True when the relay is there already, with the same sockets and credentials. */
-  isUnchanged(relay: RelayDescription): boolean {
+  /** A relay for a new connection; one that has answered if there is any. Undefined only when there is none. */
+  sample(): string | undefined {
+    return sampleByRoundTrip(this.#list, this.#options.random)?.relayId;
+  }
+
+  // Changes -------------------------------------------------------------------------------------------------------
+
+  /**
+   * Drops `removed` and adds or replaces `relays`. What stays is asked whether it still lives: always when it is not
+   * in the list, else when it was silent for a while. One that had to wait starts over.
+   */
+  update(removed: readonly string[], relays: readonly RelayDescription[], now: number): void {
+    const had = this.#hopeful;
+    for (const id of removed) {
+      this.#silent.delete(id);
+      this.#drop(id, "the portal says that it is gone");
+    }
+    for (const relay of relays) {
+      const allocation = this.#allocations.get(relay.id);
+      if (allocation && this.#isUnchanged(relay)) {
+        if (this.#ready.has(relay.id)) allocation.verify(now);
+        else allocation.refresh(now);
+        continue;
+      }
+      const wasSilent = this.#silent.delete(relay.id);
+      if (wasSilent) this.#remove(relay.id);
+      else this.#drop(relay.id, "the portal gave it other credentials");
+      this.#add(relay, now);
+    }
+    const listed = new Set(relays.map((r) => r.id));
+    for (const allocation of this.#list) {
+      if (!listed.has(allocation.relayId)) allocation.refresh(now);
+      this.settle(allocation, now);
+    }
+    if (had > 0 && this.#hopeful === 0) this.#news.push({ type: "none" });
+  }
+
+  /** Frees every allocation at its relay: for a graceful exit. */
+  release(now: number): void {
+    this.#silent.clear();
+    for (const allocation of this.#list) {
+      allocation.release(now);
+      this.settle(allocation, now);
+    }
+  }
+
+  /** Something that ought to come over this relay doesn't: the relay is asked unless it has just shown that it lives. */
+  verify(id: string | undefined, now: number): void {
+    const allocation = this.get(id);
+    if (!allocation) return;
+    allocation.verify(now);
+    this.settle(allocation, now);
+  }
+
+  /** Takes what an allocation has to send and say; after everything that is done to it directly. */
+  settle(allocation: Allocation, now: number): void {
+    const { relayId } = allocation;
+    for (let t = allocation.pollTransmit(); t; t = allocation.pollTransmit()) this.#transmits.push(t);
+    for (let event = allocation.pollEvent(); event; event = allocation.pollEvent()) {
+      if (event.type === "relayed") this.#news.push({ type: "relayed", relayId });
+      else if (event.type === "invalidated") {
+        this.#news.push({ type: "withdrawn", relayId, addresses: event.addresses });
+      } else this.#news.push(event);
+    }
+    this.#noteReadiness(allocation);
+    const { freed } = allocation;
+    if (freed === undefined || this.#allocations.get(relayId) !== allocation) return;
+    if (freed === "released") this.#remove(relayId);
+    else if (freed === "no response received") this.#loseToSilence(relayId, now);
+    else {
+      this.#drop(relayId, freed);
+      if (this.#hopeful === 0) this.#news.push({ type: "none" });
+    }
+  }
+
+  handleTimeout(now: number): void {
+    for (const [id, { relay, pause, retryAt }] of this.#silent) {
+      if (retryAt > now) continue;
+      this.#silent.set(id, { relay, pause, retryAt: Infinity });
+      this.#add(relay, now);
+    }
+    for (const allocation of this.#list) {
+      if ((allocation.pollTimeout() ?? Infinity) <= now) allocation.handleTimeout(now);
+      this.settle(allocation, now);
+    }
+  }
+
+  // Output --------------------------------------------------------------------------------------------------------
+
+  /** When `handleTimeout` is due, ms; Infinity = not by itself. */
+  pollTimeout(): number {
+    let next = Infinity;
+    for (const { retryAt } of this.#silent.values()) next = Math.min(next, retryAt);
+    for (const allocation of this.#list) next = Math.min(next, allocation.pollTimeout() ?? Infinity);
+    return next;
+  }
+
+  pollTransmit(): Transmit | undefined {
+    return this.#transmits.shift();
+  }
+
+  pollNews(): RelayNews | undefined {
+    return this.#news.shift();
+  }
+
+  // Internals -----------------------------------------------------------------------------------------------------
+
+  /** Allocations that exist or are on their way; those being tried again after silence don't count. */
+  get #hopeful(): number {
+    return this.#list.filter(({ relayId }) => !this.#silent.has(relayId)).length;
+  }
+
+  /** The relay is there already, with the same sockets and credentials, and not known for silence. */
+  #isUnchanged(relay: RelayDescription): boolean {
     const known = this.#descriptions.get(relay.id);
-    return known !== undefined && known.username === relay.username && known.password === relay.password &&
-      known.v4?.key === relay.v4?.key && known.v6?.key === relay.v6?.key;
+    return known !== undefined && !this.#silent.has(relay.id) && known.username === relay.username &&
+      known.password === relay.password && known.v4?.key === relay.v4?.key && known.v6?.key === relay.v6?.key;
   }
 
   /** Starts an allocation; the previous one of this id must have been removed. */
-  add(relay: RelayDescription, now: number): Allocation {
+  #add(relay: RelayDescription, now: number): void {
     const allocation = new Allocation({
       relayId: relay.id,
       addresses: { v4: relay.v4, v6: relay.v6 },
@@ -90,46 +240,53 @@ export class Relays {
       if (at >= 0) this.#former.splice(at, 1);
     }
     this.#list = [...this.#allocations.values()];
-    return allocation;
+    this.settle(allocation, now);
   }
 
-  remove(id: string): Allocation | undefined {
-    const allocation = this.#allocations.get(id);
-    const description = this.#descriptions.get(id);
+  #remove(id: string): Allocation | undefined {
+    const allocation = this.#allocations.get(id), description = this.#descriptions.get(id);
+    if (!allocation || !description) return undefined;
     this.#allocations.delete(id);
     this.#descriptions.delete(id);
-    if (description) {
-      for (const key of socketsOf(description)) {
-        this.#former.push(key);
-        if (this.#former.length > FORMER_RELAYS) this.#former.shift();
-      }
-    }
+    this.#ready.delete(id);
     this.#list = [...this.#allocations.values()];
+    for (const key of socketsOf(description)) {
+      this.#former.push(key);
+      if (this.#former.length > FORMER_RELAYS) this.#former.shift();
+    }
     return allocation;
   }
 
-  /** A relay for a new connection; one that has answered if there is any. Undefined only when there is none. */
-  sample(): string | undefined {
-    const measured = [...this.#allocations].filter(([, a]) => a.rtt !== undefined);
-    const candidates = measured.length > 0
-      ? measured.filter(([, a]) => a.rtt! <= this.#worstAcceptable(measured.map(([, m]) => m.rtt!)))
-      : [...this.#allocations];
-    if (candidates.length === 0) return undefined;
-    const [b0, b1] = this.#options.random(2) as unknown as [number, number];
-    return candidates[((b0 << 8) | b1) % candidates.length]![0];
+  #drop(id: string, reason: string): void {
+    const allocation = this.#remove(id);
+    if (!allocation) return;
+    const addresses = ([4, 6] as const).flatMap((f) => allocation.relayedAddress(f) ?? []);
+    if (addresses.length > 0) this.#news.push({ type: "withdrawn", relayId: id, addresses });
+    this.#news.push({ type: "lost", relayId: id, reason });
   }
 
-  #worstAcceptable(rtts: number[]): number {
-    if (rtts.length <= 2) return Math.min(...rtts) * CLOSE_RATIO;
-    const middle = median(rtts);
-    return middle + MAD_FACTOR * Math.max(MIN_MAD, median(rtts.map((r) => Math.abs(r - middle))));
+  /** Plans the next try; only the first loss in a row is news. */
+  #loseToSilence(id: string, now: number): void {
+    const relay = this.#descriptions.get(id)!, before = this.#silent.get(id);
+    const pause = before ? Math.min(LAST_PAUSE, before.pause * 2) : FIRST_PAUSE;
+    this.#silent.set(id, { relay, pause, retryAt: now + pause });
+    if (before) this.#remove(id);
+    else {
+      this.#drop(id, "no response received");
+      if (this.#hopeful === 0) this.#news.push({ type: "none" });
+    }
   }
-}
 
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const half = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
+  /** A relay is ready from the first address on that it gives us, of whichever family. */
+  #noteReadiness(allocation: Allocation): void {
+    const { relayId } = allocation;
+    if (!allocation.relayedAddress(4) && !allocation.relayedAddress(6)) this.#ready.delete(relayId);
+    else if (!this.#ready.has(relayId)) {
+      this.#ready.add(relayId);
+      this.#silent.delete(relayId);
+      this.#news.push({ type: "ready", relayId });
+    }
+  }
 }
 
 function socketsOf(relay: RelayDescription): string[] {

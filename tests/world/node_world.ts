@@ -39,6 +39,8 @@ export interface NodeWorldOptions extends WorldOptions {
   readonly conditions?: Partial<LinkConditions>;
   readonly relays?: number;
   readonly families?: readonly (4 | 6)[];
+  /** The gateway sends every text back, as an echo server behind it would; true by default. */
+  readonly echo?: boolean;
 }
 
 interface End {
@@ -53,8 +55,10 @@ export class NodeWorld {
   readonly relayHosts = new Map<string, Host>();
   readonly relays = new Map<string, RelayMachine>();
   readonly ends: Readonly<Record<Role, End>>;
+  readonly #hasEcho: boolean;
 
   constructor(options: NodeWorldOptions = {}) {
+    this.#hasEcho = options.echo ?? true;
     const world = this.world = new World(options);
     this.portal = new Portal(world);
     for (let i = 1; i <= (options.relays ?? 1); i++) this.startRelay(`relay-${i}`);
@@ -88,10 +92,15 @@ export class NodeWorld {
     this.relays.set(id, new RelayMachine(host, this.world.random.fork()));
   }
 
-  /** The relay's process ends and another starts on its host: no allocation survives. */
-  restartRelay(id: string): void {
+  /** The relay's process ends and another starts on its host: no allocation survives, and with `secret` credentials do. */
+  restartRelay(id: string, secret?: string): void {
     this.killRelay(id);
-    this.relays.set(id, new RelayMachine(this.relayHosts.get(id)!, this.world.random.fork()));
+    this.reviveRelay(id, secret);
+  }
+
+  /** Starts a relay again that was killed. */
+  reviveRelay(id: string, secret?: string): void {
+    this.relays.set(id, new RelayMachine(this.relayHosts.get(id)!, this.world.random.fork(), secret));
   }
 
   killRelay(id: string): void {
@@ -188,8 +197,9 @@ export class NodeWorld {
       random: world.random.fork(),
       now: () => world.now,
       onEvent: (event) => this.#report(role, event),
-      // Behind the gateway is an echo server.
-      ...(role === "gateway" ? { onText: (text, from) => void machine.send(from, text) } : {}),
+      ...(role === "gateway" && this.#hasEcho
+        ? { onText: (text, from) => void machine.send(from, text) }
+        : {}),
     });
     return machine;
   }

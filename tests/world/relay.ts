@@ -34,12 +34,14 @@ export class RelayMachine implements Machine {
   readonly #from: number;
   readonly #local: number;
   readonly #transmits: Outgoing[] = [];
-  /** New with every start, as Firezone's relays have it: a restarted relay takes other credentials. */
-  readonly #stampSecret: string;
+  readonly stampSecret: string;
 
-  /** Starts on `host`, which must be connected. Peers in private networks are fine here. */
-  constructor(host: Host, random: Random) {
-    this.#stampSecret = random.bytes(16).toHex();
+  /**
+   * Starts on `host`, which must be connected. Peers in private networks are fine here. Without a secret of its own
+   * it draws one, as Firezone's relays do at every start: a restarted relay takes other credentials.
+   */
+  constructor(host: Host, random: Random, stampSecret = random.bytes(16).toHex()) {
+    this.stampSecret = stampSecret;
     this.#queue = new TransmitQueue(this.#slab, { areaLength: 1 << 17, capacity: 512 });
     this.#buffer = this.#slab.reserve(MAX_DATAGRAM);
     this.#from = this.#slab.reserve(ADDRESS_RECORD_SIZE);
@@ -59,7 +61,7 @@ export class RelayMachine implements Machine {
       },
       counters: this.counters,
       publicAddresses: { v4, v6 },
-      stampSecret: this.#stampSecret,
+      stampSecret: this.stampSecret,
       peers: new PeerPolicy({ allowed: ["10.0.0.0/8", "192.168.0.0/16"] }),
       random: random.bytes,
       unixNow: () => WALL_CLOCK,
@@ -69,7 +71,7 @@ export class RelayMachine implements Machine {
 
   /** What the portal would tell the device with this public key. */
   credentialsFor(publicKey: string): RelayCredentials {
-    return relayCredentials({ publicKey, stampSecret: this.#stampSecret, expiresAt: WALL_CLOCK + 86_400 });
+    return relayCredentials({ publicKey, stampSecret: this.stampSecret, expiresAt: WALL_CLOCK + 86_400 });
   }
 
   handleDatagram({ source, destination, payload, ecn }: Datagram, now: number): void {
