@@ -1,0 +1,75 @@
+/**
+ * Domain names on the wire (RFC 1035 §3.1, §4.1.4) and as text.
+ *
+ * Text is lower case, without a trailing dot; the root is "". Bytes that a host name does not have, and dots inside a
+ * label, are written `\DDD` (RFC 1035 §5.1), so that two names are equal exactly when their texts are.
+ */
+
+const MAX_NAME = 255;
+const MAX_LABEL = 63;
+const DOT = 0x2e, BACKSLASH = 0x5c;
+
+/**
+ * The name at `offset` and where the bytes behind it begin; undefined when it is not well-formed. A compression
+ * pointer must lead strictly backwards, so that reading ends whatever the bytes are.
+ */
+export function readName(bytes: Uint8Array, offset: number): { text: string; end: number } | undefined {
+  let text = "", size = 1, end = -1, at = offset, lowest = offset;
+  for (;;) {
+    const length = bytes[at];
+    if (length === undefined) return undefined;
+    if (length === 0) return { text, end: end < 0 ? at + 1 : end };
+    if (length >= 0xc0) {
+      const low = bytes[at + 1];
+      if (low === undefined) return undefined;
+      if (end < 0) end = at + 2;
+      at = (length & 0x3f) << 8 | low;
+      if (at >= lowest) return undefined;
+      lowest = at;
+    } else {
+      size += 1 + length;
+      if (length > MAX_LABEL || size > MAX_NAME || at + 1 + length > bytes.length) return undefined;
+      text += (text === "" ? "" : ".") + labelText(bytes, at + 1, length);
+      at += 1 + length;
+    }
+  }
+}
+
+/** Wire form, uncompressed. Undefined for text that is no name (an empty or long label, a bad escape). */
+export function encodeName(text: string): Uint8Array<ArrayBuffer> | undefined {
+  const out: number[] = [];
+  if (text !== "") {
+    for (const label of text.split(".")) {
+      const bytes = labelBytes(label);
+      if (!bytes || bytes.length === 0 || bytes.length > MAX_LABEL) return undefined;
+      out.push(bytes.length, ...bytes);
+    }
+  }
+  out.push(0);
+  return out.length > MAX_NAME ? undefined : Uint8Array.from(out);
+}
+
+function labelText(bytes: Uint8Array, offset: number, length: number): string {
+  let text = "";
+  for (let i = offset; i < offset + length; i++) {
+    const byte = bytes[i]!;
+    if (byte <= 0x20 || byte >= 0x7f || byte === DOT || byte === BACKSLASH) {
+      text += `\\${String(byte).padStart(3, "0")}`;
+    } else text += String.fromCharCode(byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte);
+  }
+  return text;
+}
+
+function labelBytes(label: string): number[] | undefined {
+  const bytes: number[] = [];
+  for (let i = 0; i < label.length; i++) {
+    const escape = /^\\(\d{3})/.exec(label.slice(i, i + 4))?.[1];
+    const code = escape === undefined ? label.charCodeAt(i) : Number(escape);
+    if (code > 255 || (escape === undefined && (code <= 0x20 || code >= 0x7f || code === BACKSLASH))) {
+      return undefined;
+    }
+    bytes.push(code);
+    if (escape !== undefined) i += 3;
+  }
+  return bytes;
+}
