@@ -51,7 +51,7 @@ export class AccessCheck {
     address: Uint32Array,
     at: number,
   ): number {
-    const flow = (isV4 ? 0x40000 : 0x60000) | protocol << 16 | port;
+    const flow = (isV4 ? 0 : 0x40000) | protocol << 16 | port; // classes take two bits
     const known = this.#cache.find(peer.version, flow, address, at);
     if (known !== 0) return known;
     const finding = look(peer, isV4, proxy, protocol, port, address, at);

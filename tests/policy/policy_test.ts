@@ -384,3 +384,24 @@ Deno.test("fragments never reach the policy, and packets with extension headers 
   assert.ok(bed.passes(ALICE, extended(80)));
   assert.equal(bed.send(ALICE, extended(81)), "prohibited");
 });
+
+Deno.test("a verdict about an IPv4 address says nothing about the IPv6 address that begins with the same bytes", () => {
+  const bed = new Bed();
+  bed.grant(ALICE, cidr(1, "10.0.0.0/24"));
+  const twin = "a00:9::";
+  for (const port of [0, 80]) assert.ok(bed.passes(ALICE, udp(ALICE.ipv4, 1, HOST, port)));
+  assert.ok(bed.passes(ALICE, tcp(ALICE.ipv4, 1, HOST, 0)));
+  assert.ok(bed.passes(ALICE, echo(ALICE.ipv4, HOST, 1)));
+  assert.ok(bed.passes(ALICE, other(ALICE.ipv4, HOST)));
+  for (
+    const bytes of [
+      udp(ALICE.ipv6, 1, twin, 0),
+      udp(ALICE.ipv6, 1, twin, 80),
+      tcp(ALICE.ipv6, 1, twin, 0),
+      echo(ALICE.ipv6, twin, 1),
+      other(ALICE.ipv6, twin),
+    ]
+  ) {
+    assert.equal(bed.send(ALICE, bytes), "prohibited");
+  }
+});
