@@ -34,7 +34,6 @@ export const COMPATIBILITY_OPTIONS = {
     help: "Ignored.",
     hidden: true,
   },
-  flowLogs: { flag: "flow-logs", env: "FIREZONE_FLOW_LOGS", kind: "switch", help: "Ignored.", hidden: true },
 } as const satisfies OptionTable;
 
 /** The flags that were given and have no effect. Telemetry is left out: without it nothing is missing. */

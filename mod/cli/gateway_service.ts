@@ -15,13 +15,15 @@ export interface GatewayServiceOptions {
   readonly tunnel: TunnelOptions;
   readonly masquerade: boolean;
   readonly raiseBuffers: boolean;
+  /** Where flow records go; undefined = nowhere. */
+  readonly flowLogs: string | undefined;
 }
 
 export async function gatewayService(options: GatewayServiceOptions): Promise<Service> {
   const portal = options.identity(firezoneId(options.firezoneId, IDENTITY_FILES));
   log.debug("Nameservers of this host", { nameservers: readResolvConf().nameservers.join(" ") });
   if (options.raiseBuffers) raiseBufferLimits();
-  const { tunnel, masquerade } = options;
+  const { tunnel, masquerade, flowLogs } = options;
   const host = new TunnelHost({ tunName: tunnel.tunName, masquerade });
-  return tunnelService(await startGateway({ portal, tunnel, host }));
+  return tunnelService(await startGateway({ portal, tunnel, host, flowLogs }));
 }

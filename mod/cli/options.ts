@@ -17,6 +17,8 @@ export interface OptionSpec {
   readonly value?: string;
   readonly default?: string;
   readonly choices?: readonly string[];
+  /** The value of a `text` flag that stands alone: such a flag takes a value only behind `=`. */
+  readonly alone?: string;
   readonly help: string;
   /** Left out of the help text: it exists for compatibility, or for developers. */
   readonly hidden?: boolean;
@@ -54,7 +56,7 @@ export function parseOptions<const T extends OptionTable>(
   environment: Environment,
 ): Parsed<T> {
   const specs = Object.entries<OptionSpec>(table);
-  const raw = parseArgs(args, {
+  const raw = parseArgs(withValues(specs.map(([, spec]) => spec), args), {
     boolean: [...specs.filter(([, spec]) => spec.kind === "switch").map(([, spec]) => spec.flag), "help"],
     string: [...specs.filter(([, spec]) => spec.kind === "text").map(([, spec]) => spec.flag), "_"],
     alias: Object.fromEntries([
@@ -84,6 +86,15 @@ export function parseOptions<const T extends OptionTable>(
     positionals: positionals.map((spec, i) => words[i] ?? nonEmpty(spec.env && environment(spec.env))),
     help: raw.help === true,
   };
+}
+
+/** Gives the flags that may stand alone their values. */
+function withValues(specs: readonly OptionSpec[], args: readonly string[]): string[] {
+  const end = args.indexOf("--");
+  return args.map((argument, i) => {
+    const spec = end >= 0 && i > end ? undefined : specs.find(({ flag }) => argument === `--${flag}`);
+    return spec?.alone === undefined ? argument : `${argument}=${spec.alone}`;
+  });
 }
 
 function textValue(spec: OptionSpec, raw: unknown, environment: Environment): string | undefined {
@@ -135,7 +146,11 @@ export function helpText(
     ].join("");
   const rows = Object.values<OptionSpec>(table).filter((spec) => !spec.hidden).map((spec) => [
     `${spec.short ? `-${spec.short}, ` : "    "}--${spec.flag}${
-      spec.kind === "text" ? ` <${spec.value ?? "value"}>` : ""
+      spec.kind !== "text"
+        ? ""
+        : spec.alone === undefined
+        ? ` <${spec.value ?? "value"}>`
+        : `[=${spec.value ?? "value"}]`
     }`,
     spec.help + suffix(spec),
   ]);

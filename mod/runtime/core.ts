@@ -30,6 +30,8 @@ export interface RunningCore {
   handlePortal(event: GatewayEvent | ClientEvent, now: number): void;
   /** Hands what the core has to say to the control thread. */
   report(): void;
+  /** The same, for the last time. */
+  reportEnd(): void;
   status(): RuntimeStatus;
   close(): void;
 }
@@ -75,7 +77,7 @@ export function createCore(
       timings,
     });
     const parts = { slab, node, splitter: new Splitter(slab, kernels), packets, transmits, counters };
-    const endpoint = build(parts, post);
+    const endpoint = build(parts, post, options);
     const ports = [...new Set(sockets.map((s) => s.port))];
     return {
       ...endpoint,
@@ -112,13 +114,13 @@ export interface Parts {
 }
 
 /** A gateway or a client over these parts. */
-export type Endpoint = Pick<RunningCore, "core" | "handlePortal" | "report">;
+export type Endpoint = Pick<RunningCore, "core" | "handlePortal" | "report" | "reportEnd">;
 
 /** What differs between the two. */
 export interface Composition {
   readonly role: "gateway" | "client";
   readonly timings: Timings;
-  build(parts: Parts, post: (message: FromData) => void): Endpoint;
+  build(parts: Parts, post: (message: FromData) => void, options: StartMessage): Endpoint;
 }
 
 /** One socket per family; one family is enough. */

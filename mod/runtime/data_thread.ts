@@ -91,6 +91,7 @@ class DataThread {
   #finish(): void {
     this.#running?.core.shutdown(performance.now());
     this.#loop?.flushControl();
+    this.#running?.reportEnd();
     this.#running?.close();
     this.#scope.postMessage({ type: "stopped" });
     this.#scope.close();

@@ -1,30 +1,44 @@
 /** Worker entry: the gateway's data thread. */
+import { FlowTracker } from "../flows/mod.ts";
 import { Gateway } from "../gateway/mod.ts";
 import { GATEWAY_ACTIVE, GATEWAY_IDLE } from "../ice/mod.ts";
 import { Policy } from "../policy/mod.ts";
 import type { GatewayEvent } from "../portal/types.ts";
 import { reviveGatewayEvent } from "./revive.ts";
+import { FLOW_RECORDS_UNWRITTEN, FlowOutbox, FlowReceipt } from "./flow_outbox.ts";
 import { serveDataThread } from "./data_thread.ts";
 import { reportGateway } from "./report.ts";
 
 serveDataThread({
   role: "gateway",
   timings: { active: GATEWAY_ACTIVE, idle: GATEWAY_IDLE },
-  build(parts, post) {
+  build(parts, post, { flowReceipt }) {
     const { slab, counters } = parts;
     const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;
+    const flows = flowReceipt && new FlowTracker({ slab, counters, unixNow: Date.now, seed });
+    const outbox = flows && new FlowOutbox(flows, new FlowReceipt(flowReceipt), post);
+    if (flows) counters.register(FLOW_RECORDS_UNWRITTEN);
     const gateway = new Gateway({
       ...parts,
       policy: new Policy({ slab, counters, unixNow: Date.now, seed }),
+      flows,
     });
+    const report = () => {
+      for (let output = gateway.pollOutput(); output; output = gateway.pollOutput()) {
+        const message = reportGateway(output);
+        if (message) post(message);
+      }
+    };
     return {
       core: gateway,
       handlePortal: (event, now) => gateway.handlePortal(reviveGatewayEvent(event as GatewayEvent), now),
       report: () => {
-        for (let output = gateway.pollOutput(); output; output = gateway.pollOutput()) {
-          const message = reportGateway(output);
-          if (message) post(message);
-        }
+        report();
+        outbox?.flush();
+      },
+      reportEnd: () => {
+        report();
+        outbox?.flushAll();
       },
     };
   },

@@ -20,6 +20,8 @@ export interface StartMessage {
   readonly wakeFd: number;
   readonly counters: SharedArrayBuffer;
   readonly mailbox: SharedArrayBuffer;
+  /** Follow flows and post their records; how many were dealt with is told here. */
+  readonly flowReceipt: SharedArrayBuffer | undefined;
 }
 
 export type ToData =
@@ -50,6 +52,8 @@ export type FromData =
     readonly message: string;
     readonly fields: Readonly<Record<string, unknown>>;
   }
+  /** Flow records, one line of text each. */
+  | { readonly type: "flows"; readonly lines: string; readonly records: number }
   | { readonly type: "status"; readonly id: number; readonly status: RuntimeStatus }
   | { readonly type: "stopped" };
 

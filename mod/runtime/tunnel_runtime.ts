@@ -12,10 +12,15 @@ import { EventFd } from "../../ffi/poll.ts";
 import { Counters } from "../packet/mod.ts";
 import type { PortalConnection } from "../portal/io/portal_io.ts";
 import type { ClientCommand, ClientEvent, GatewayCommand, GatewayEvent } from "../portal/types.ts";
+import { FLOW_RECORDS_UNWRITTEN, FlowReceipt } from "./flow_outbox.ts";
+import { FlowSink, openTarget } from "./flow_sink.ts";
 import { type FromData, Mailbox, type StartMessage, type ToData } from "./messages.ts";
 import type { Readiness, Runtime, RuntimeOptions, RuntimeStatus, TunnelHost } from "./types.ts";
 
 const STOP_TIMEOUT_MS = 900;
+/** For the last flow records, which were posted before the data thread ended. */
+const FLOW_TIMEOUT_MS = 300;
+const FLOW_WARNING_INTERVAL_MS = 60_000;
 const log = getLogger(["postern", "runtime"]);
 
 /** What the portal side of a runtime tells it. */
@@ -56,6 +61,9 @@ class TunnelRuntime implements Runtime {
   readonly #buffer = new SharedArrayBuffer(Counters.CAPACITY * 8);
   readonly #statusRequests = new Map<number, PromiseWithResolvers<RuntimeStatus>>();
   #names: readonly string[] = [];
+  #flowReceipt: FlowReceipt | undefined;
+  #flowSink: FlowSink | undefined;
+  #flowWarnedAt = -Infinity;
   #portal: PortalConnection<GatewayCommand | ClientCommand> | undefined;
   #started = Promise.withResolvers<void>();
   #ended = Promise.withResolvers<string | undefined>();
@@ -80,16 +88,18 @@ class TunnelRuntime implements Runtime {
     };
   }
 
-  start(): Promise<void> {
+  async start(): Promise<void> {
+    if (this.#options.flowLogs !== undefined) await this.#openFlowSink(this.#options.flowLogs);
     const start: StartMessage = {
       type: "start",
       tunnel: this.#options.tunnel,
       wakeFd: this.#wake.fd,
       counters: this.#buffer,
       mailbox: this.#mailbox.buffer,
+      flowReceipt: this.#flowReceipt?.buffer,
     };
     this.#tell(start);
-    return this.#started.promise;
+    await this.#started.promise;
   }
 
   counterNames(): readonly string[] {
@@ -127,6 +137,7 @@ class TunnelRuntime implements Runtime {
     }
     await this.#portal?.close();
     this.#host.restore();
+    await this.#flowSink?.close(FLOW_TIMEOUT_MS);
     this.#ended.resolve(undefined);
   }
 
@@ -152,6 +163,8 @@ class TunnelRuntime implements Runtime {
         return log[message.level === "warning" ? "warn" : message.level](message.message, {
           ...message.fields,
         });
+      case "flows":
+        return this.#flowSink?.write(message.lines, message.records);
       case "status":
         this.#statusRequests.get(message.id)?.resolve(message.status);
         this.#statusRequests.delete(message.id);
@@ -159,6 +172,23 @@ class TunnelRuntime implements Runtime {
       case "stopped":
         return this.#handleEnd();
     }
+  }
+
+  async #openFlowSink(destination: string): Promise<void> {
+    const receipt = this.#flowReceipt = new FlowReceipt();
+    this.#flowSink = new FlowSink(await openTarget(destination), {
+      onDone: (records) => receipt.add(records),
+      onLost: (records, reason) => this.#loseFlowRecords(records, reason),
+    });
+  }
+
+  #loseFlowRecords(records: number, reason: string): void {
+    const counter = this.#names.indexOf(FLOW_RECORDS_UNWRITTEN);
+    if (counter >= 0) this.counters.add(counter, records);
+    const now = performance.now();
+    if (now < this.#flowWarnedAt + FLOW_WARNING_INTERVAL_MS) return;
+    this.#flowWarnedAt = now;
+    log.warn("Cannot write flow records; they are lost", { records, reason });
   }
 
   #handleEnd(): void {

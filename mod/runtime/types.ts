@@ -32,6 +32,8 @@ export interface RuntimeOptions {
   readonly portal: PortalIdentity;
   readonly tunnel: TunnelOptions;
   readonly host: TunnelHost;
+  /** Where a gateway's flow records go: a path, or "stdout"; undefined = nowhere. */
+  readonly flowLogs?: string | undefined;
 }
 
 /** Why the runtime is or is not of use right now: what `/readyz` answers. */

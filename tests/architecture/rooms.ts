@@ -5,6 +5,7 @@
 
 const CORE = [
   "gateway",
+  "flows",
   "node",
   "policy",
   "portal",

@@ -5,6 +5,7 @@ import type { Command } from "../command.ts";
 import { COMPATIBILITY_OPTIONS, withoutEffect } from "../compatibility.ts";
 import { readFileIfAny } from "../files.ts";
 import { type LogFormat, startLogging } from "../log/mod.ts";
+import { FLOW_LOG_OPTIONS, flowLogDestination } from "../flow_logs.ts";
 import { helpText, type OptionTable, parseOptions } from "../options.ts";
 import { requireNetworkAdministration } from "../permissions.ts";
 import { runService } from "../session.ts";
@@ -27,6 +28,7 @@ const OPTIONS = {
     kind: "switch",
     help: "Forward and masquerade the clients' packets while running; else the host must be set up for it.",
   },
+  ...FLOW_LOG_OPTIONS,
   ...COMPATIBILITY_OPTIONS,
 } as const satisfies OptionTable;
 
@@ -44,6 +46,7 @@ export const gateway: Command = {
       return 0;
     }
     const address = healthAddress(options.healthCheckAddr);
+    const flowLogs = flowLogDestination(options.flowLogs);
     const tunnel = tunnelOptions(options);
     if (!options.noCheck) requireNetworkAdministration();
     const token = findToken(positionals[0], environment("CREDENTIALS_DIRECTORY"), {
@@ -60,6 +63,7 @@ export const gateway: Command = {
         tunnel,
         masquerade: options.masquerade,
         raiseBuffers: !options.noIncreaseBuffers,
+        flowLogs,
       });
     }, address);
   },

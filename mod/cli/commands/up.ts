@@ -2,6 +2,7 @@
 import type { Command } from "../command.ts";
 import { CommandError } from "../errors.ts";
 import { type LogFormat, startLogging } from "../log/mod.ts";
+import { FLOW_LOG_OPTIONS, flowLogDestination } from "../flow_logs.ts";
 import { helpText, type OptionTable, parseOptions } from "../options.ts";
 import { requireNetworkAdministration } from "../permissions.ts";
 import { POLICY_POSITIONAL, PORTAL_OPTIONS, portalServiceOptions } from "../portal_options.ts";
@@ -40,6 +41,7 @@ const OPTIONS = {
     help: "Leave forwarding and masquerading to the host.",
   },
   healthCheckAddr: healthOption("0.0.0.0:8080"),
+  ...FLOW_LOG_OPTIONS,
   ...GATEWAY_OPTIONS,
 } as const satisfies OptionTable;
 
@@ -56,6 +58,7 @@ export const up: Command = {
     const address = healthAddress(options.healthCheckAddr);
     const portalSettings = portalServiceOptions(options, positionals[0]);
     const relaySettings = relayOptions(options, []);
+    const flowLogs = flowLogDestination(options.flowLogs);
     const tunnel = tunnelOptions({ ...TUNNEL_DEFAULTS, ...options });
     if (!options.noCheck) requireNetworkAdministration();
     startLogging(options.logFormat as LogFormat, environment("RUST_LOG"));
@@ -74,6 +77,7 @@ export const up: Command = {
           tunnel,
           masquerade: !options.noMasquerade,
           raiseBuffers: !options.noIncreaseBuffers,
+          flowLogs,
         });
         services.push(gateway);
       } catch (error) {

@@ -11,15 +11,17 @@ serveDataThread({
   timings: { active: CLIENT_ACTIVE, idle: CLIENT_IDLE },
   build(parts, post) {
     const client = new Client(parts);
+    const report = () => {
+      for (let output = client.pollOutput(); output; output = client.pollOutput()) {
+        const message = reportClient(output);
+        if (message) post(message);
+      }
+    };
     return {
       core: client,
       handlePortal: (event, now) => client.handlePortal(reviveClientEvent(event as ClientEvent), now),
-      report: () => {
-        for (let output = client.pollOutput(); output; output = client.pollOutput()) {
-          const message = reportClient(output);
-          if (message) post(message);
-        }
-      },
+      report,
+      reportEnd: report,
     };
   },
 });
