@@ -8,7 +8,7 @@
  */
 
 import { runStep } from "./command.ts";
-import { PERMISSIONS } from "./permissions.ts";
+import { PERMISSIONS, V8_FLAGS } from "./permissions.ts";
 import { findWorkers } from "./workers.ts";
 import project from "../deno.json" with { type: "json" };
 
@@ -64,7 +64,7 @@ async function writeExecutable(archive: Uint8Array<ArrayBuffer>): Promise<void> 
     TARGET: `Deno ${Deno.version.deno}, ${Deno.build.target}`,
     ID: new Uint8Array(await crypto.subtle.digest("SHA-256", archive)).toHex(),
     LINE: String(template.split("\n").length),
-    PERMISSIONS: PERMISSIONS.join(" "),
+    PERMISSIONS: [`--v8-flags=${V8_FLAGS.join(",")}`, ...PERMISSIONS].join(" "),
   };
   const stub = template.replace(/@([A-Z]+)@/g, (_, name: string) => values[name]!);
   await Deno.mkdir(new URL(".", OUTPUT), { recursive: true });

@@ -3,7 +3,7 @@
  * on first use from dl.deno.land (or takes from DENORT_BIN). Where that host cannot be reached this says so and fails:
  * nothing else may claim that a compiled executable was built or tested.
  */
-import { PERMISSIONS } from "./permissions.ts";
+import { PERMISSIONS, V8_FLAGS } from "./permissions.ts";
 import { findWorkers } from "./workers.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -13,6 +13,7 @@ const workers = await findWorkers(ROOT);
 await Deno.mkdir(new URL("dist/", ROOT), { recursive: true });
 const args = [
   "compile",
+  `--v8-flags=${V8_FLAGS.join(",")}`,
   ...PERMISSIONS,
   "--no-prompt",
   ...workers.flatMap(({ path }) => ["--include", path]),

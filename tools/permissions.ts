@@ -4,3 +4,9 @@
  * host from the gateway is the operating system: an unprivileged user with CAP_NET_ADMIN alone.
  */
 export const PERMISSIONS: readonly string[] = ["--allow-all"];
+
+/**
+ * Small young generations: packets never touch the heap, so a large nursery would only fill with control messages
+ * before its first collection (110 instead of 145 MB under load).
+ */
+export const V8_FLAGS: readonly string[] = ["--max-semi-space-size=1"];

@@ -51,5 +51,6 @@ if [ ! -x "$base/$id/deno" ]; then
 fi
 
 umask "$old_umask"
-export DENO_DIR="$base/deno" DENO_NO_UPDATE_CHECK=1
+# One arena per thread of the runtime would hold memory that nobody uses.
+export DENO_DIR="$base/deno" DENO_NO_UPDATE_CHECK=1 MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-2}"
 exec "$base/$id/deno" run --quiet --no-config --no-lock --no-remote --no-npm --no-prompt @PERMISSIONS@ "$base/$id/postern.js" "$@"
