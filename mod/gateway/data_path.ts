@@ -152,6 +152,7 @@ export class DataPath {
     if (packet.length > MAX_PACKET) return this.#counters.add(this.#dropOwnOversized);
     const node = this.#node;
     if (!node.prepareSend(connection, now)) return;
+    if (node.headroom !== 0) this.#sendControl();
     const session = node.session!, headroom = node.headroom;
     const padded = (packet.length + 15) & ~15;
     const total = headroom + WIREGUARD_OVERHEAD + padded;
@@ -164,6 +165,11 @@ export class DataPath {
     if (headroom !== 0) this.#writeChannelHeaders(out, total, total, 1, node.channel);
     this.#transmits.push(out, total, total, connection.path, 0);
     node.noteSent(connection, session, total, now);
+  }
+
+  /** A channel's bind must reach the relay before the data that goes over it. */
+  #sendControl(): void {
+    for (let t = this.#node.pollTransmit(); t; t = this.#node.pollTransmit()) this.#transmits.pushDatagram(t);
   }
 
   #deliver(connection: Connection, offset: number, length: number, ecn: number, now: number): void {
