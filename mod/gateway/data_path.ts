@@ -133,6 +133,7 @@ export class DataPath {
     const segmentLength = this.#splitter.segmentLength;
     if (segmentLength > MAX_PACKET) return this.#refuse(this.#dropReadOversized);
     if (!node.prepareSend(connection, now)) return 0;
+    if (node.headroom !== 0) this.#sendControl();
     const session = node.session!, headroom = node.headroom;
     const padded = (segmentLength + 15) & ~15, lastPadded = (this.#splitter.lastLength + 15) & ~15;
     const stride = headroom + WIREGUARD_OVERHEAD + padded;
