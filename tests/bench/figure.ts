@@ -18,6 +18,12 @@ export interface BenchModule {
   figures(): readonly Figure[] | Promise<readonly Figure[]>;
 }
 
+/** What a bench of a whole system exports; it runs in a sandbox. */
+export interface SystemBench {
+  /** @param say called with progress, one line each */
+  figures(say: (line: string) => void): Promise<readonly Figure[]>;
+}
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;

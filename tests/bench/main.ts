@@ -1,13 +1,14 @@
 /**
  * `deno task bench [name …] [--json] [--rounds 5] [--seconds 3] [--only contender]`
  *
- * Names: `micro` (every `*_bench.ts`), a `*_bench.ts` file's room, or `tcp`, `udp`, `ping` (end to end in network
- * namespaces, against wireguard-go). Without a name: all. Progress goes to stderr, the figures to stdout.
+ * Names: `micro` (every `*_bench.ts`), a `*_bench.ts` file's room, `tcp`, `udp`, `ping` (end to end in network
+ * namespaces, against wireguard-go), or `connect`, `scale`, `flood` (in namespaces too). Without a name: all.
+ * Progress goes to stderr, the figures to stdout.
  */
 // @ts-types="../../mod/cli/parse_args.d.ts"
 import { parseArgs } from "@std/cli/parse-args";
 import { insideSandbox, runInSandbox, sandboxObstacle } from "../../mod/embedded/testbed/mod.ts";
-import type { BenchModule, Figure } from "./figure.ts";
+import type { BenchModule, Figure, SystemBench } from "./figure.ts";
 import { machine } from "./machine.ts";
 import { compare, type Part } from "./tunnel/compare.ts";
 import type { Contender } from "./tunnel/contender.ts";
@@ -16,6 +17,8 @@ import { findWireguardGo, wireguardGo } from "./tunnel/wireguard_go.ts";
 
 const FOLDER = new URL("./", import.meta.url);
 const PARTS: readonly Part[] = ["tcp", "udp", "ping"];
+/** Whole systems in namespaces: `<name>/<name>.ts` exports `figures(say)`. */
+const SYSTEMS = ["connect", "scale", "flood"] as const;
 const say = (line: string) => console.error(line);
 
 async function microNames(): Promise<string[]> {
@@ -36,18 +39,21 @@ async function runMicro(names: readonly string[]): Promise<Figure[]> {
   return figures;
 }
 
-/** The end-to-end part runs in a sandbox of its own and hands its figures back in a file. */
+/** The end-to-end part runs in a sandbox of its own. */
 async function runTunnel(parts: readonly Part[], options: Record<string, unknown>): Promise<Figure[]> {
+  return await enterSandbox({ parts, ...await findWireguardGo(), ...options });
+}
+
+/** Runs this program in a sandbox with the request; the figures come back in a file. */
+async function enterSandbox(request: Readonly<Record<string, unknown>>): Promise<Figure[]> {
   const obstacle = await sandboxObstacle();
   if (obstacle !== undefined) throw new Error(obstacle);
-  const { binary, version } = await findWireguardGo();
   const output = await Deno.makeTempFile();
   try {
-    const request = { parts, binary, version, output, ...options };
     const code = await runInSandbox(
-      [Deno.execPath(), "run", "-A", Deno.mainModule, "--inside", JSON.stringify(request)],
+      [Deno.execPath(), "run", "-A", Deno.mainModule, "--inside", JSON.stringify({ ...request, output })],
     );
-    if (code !== 0) throw new Error(`The end-to-end bench ended with status ${code}.`);
+    if (code !== 0) throw new Error(`The bench in namespaces ended with status ${code}.`);
     return JSON.parse(await Deno.readTextFile(output));
   } finally {
     await Deno.remove(output);
@@ -55,10 +61,16 @@ async function runTunnel(parts: readonly Part[], options: Record<string, unknown
 }
 
 async function runInside(text: string): Promise<void> {
-  const { parts, binary, version, output, rounds, seconds, only } = JSON.parse(text);
-  const contenders: Contender[] = [postern(), wireguardGo(binary, version)]
-    .filter(({ name }) => only === undefined || name === only);
-  const figures = await compare(contenders, { parts, rounds, seconds, say });
+  const { system, parts, binary, version, output, rounds, seconds, only } = JSON.parse(text);
+  let figures: readonly Figure[];
+  if (system) {
+    const module: SystemBench = await import(new URL(`${system}/${system}.ts`, FOLDER).href);
+    figures = await module.figures(say);
+  } else {
+    const contenders: Contender[] = [postern(), wireguardGo(binary, version)]
+      .filter(({ name }) => only === undefined || name === only);
+    figures = await compare(contenders, { parts, rounds, seconds, say });
+  }
   await Deno.writeTextFile(output, JSON.stringify(figures));
 }
 
@@ -83,7 +95,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const micro = await microNames();
-  const known = ["micro", ...micro, ...PARTS];
+  const known = ["micro", ...micro, ...PARTS, ...SYSTEMS];
   const unknown = options._.filter((name) => !known.includes(name));
   if (options.help || unknown.length > 0) {
     console.error("Usage: deno task bench [name …] [--json] [--rounds 5] [--seconds 3] [--only contender]");
@@ -101,6 +113,10 @@ async function main(): Promise<number> {
         ...(typeof options.only === "string" ? { only: options.only } : {}),
       }),
     );
+  }
+  for (const system of SYSTEMS.filter(wanted)) {
+    say(`${system}:`);
+    figures.push(...await enterSandbox({ system }));
   }
   if (options.json) console.log(JSON.stringify({ machine: machine(), figures }, undefined, 2));
   else if (figures.length > 0) console.log(`${machine()}\n\n${table(figures)}`);
