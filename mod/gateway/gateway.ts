@@ -232,6 +232,7 @@ export class Gateway implements Gate {
   #authorize({ ref, resource, client, clientIce, gatewayIce, expiresAt }: Authorization, now: number): void {
     // Packets to and from this client need our own tunnel addresses, which come with `init`.
     if (!this.#hasInterface) return;
+    const existing = this.#node.connection(client.id);
     const connection = this.#node.upsert({
       peerId: client.id,
       publicKey: client.publicKey,
@@ -241,7 +242,11 @@ export class Gateway implements Gate {
     }, now);
     if (!connection) return;
     const peer = this.#grant({ client, resource, expiresAt }, now);
-    if (!peer) return this.#node.close(client.id);
+    if (!peer) {
+      // A connection that serves other resources stays.
+      if (connection !== existing) this.#disconnect(client.id);
+      return;
+    }
     connection.owner = peer;
     peer.connection = connection;
     // The confirmation must overtake the candidates that the upsert has caused (spec portal §4.1).
@@ -317,6 +322,13 @@ export class Gateway implements Gate {
     if (peer) peer.connection = undefined;
   }
 
+  /** Ends the connection of a client, if there is one; what it is allowed stays. */
+  #disconnect(clientId: Id): void {
+    this.#node.close(clientId);
+    const peer = this.#policy.peerById(clientId);
+    if (peer) peer.connection = undefined;
+  }
+
   #handleNode(event: NodeEvent): void {
     if (event.type === "candidates") {
       const { peerId: clientId, candidates } = event;
@@ -331,8 +343,7 @@ export class Gateway implements Gate {
       this.#outputs.push({ type: "portal", command: { type: "no_relays" } });
     } else {
       if (event.type === "failed") {
-        const peer = this.#policy.peerById(event.peerId);
-        if (peer) peer.connection = undefined;
+        this.#disconnect(event.peerId);
       }
       this.#outputs.push({ type: "node", event });
     }

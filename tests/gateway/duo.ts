@@ -7,29 +7,16 @@
  *
  * The portal between them is this file: it derives credentials as any portal would and passes candidates on.
  */
-import { NobleAead, NobleDh } from "../../mod/crypto/mod.ts";
+import { NobleAead } from "../../mod/crypto/mod.ts";
 import type { Aead } from "../../mod/crypto/types.ts";
 import { Client } from "../../mod/embedded/client/client.ts";
 import { relayCredentials } from "../../mod/embedded/relay/mod.ts";
 import { Gateway, type GatewayOutput } from "../../mod/gateway/mod.ts";
-import { CLIENT_ACTIVE, CLIENT_IDLE, GATEWAY_ACTIVE, GATEWAY_IDLE } from "../../mod/ice/mod.ts";
-import { Node } from "../../mod/node/mod.ts";
-import {
-  ADDRESS_RECORD_SIZE,
-  Counters,
-  Kernels,
-  PacketQueue,
-  parseIp,
-  Path,
-  Slab,
-  SocketAddress,
-  Splitter,
-  TransmitQueue,
-  writeAddressRecord,
-} from "../../mod/packet/mod.ts";
+import { parseIp, type Slab, SocketAddress } from "../../mod/packet/mod.ts";
 import { Policy } from "../../mod/policy/mod.ts";
 import type { CidrResource, ClientResource, Filter, GatewayCommand, Relay } from "../../mod/portal/types.ts";
-import { RELAY_V4, RelayHarness, seededRandom, STAMP_SECRET, UNIX_NOW } from "../embedded/relay_harness.ts";
+import { RELAY_V4, RelayHarness, STAMP_SECRET, UNIX_NOW } from "../embedded/relay_harness.ts";
+import { End } from "./end.ts";
 
 export const CLIENT_ID = "11111111-1111-4111-8111-111111111111";
 export const GATEWAY_ID = "22222222-2222-4222-8222-222222222222";
@@ -40,103 +27,12 @@ export const GATEWAY_TUNNEL = { ipv4: parseIp("100.64.0.1")!, ipv6: parseIp("fd0
 export const CLIENT_SOCKET = SocketAddress.of("192.0.2.10", 52625)!;
 export const GATEWAY_SOCKET = SocketAddress.of("192.0.2.20", 52625)!;
 const RELAY_SOCKET = SocketAddress.of(RELAY_V4, 3478)!;
-const VNET_HEADER = 10;
 
 interface Datagram {
   readonly src: SocketAddress;
   readonly dst: SocketAddress;
   readonly payload: Uint8Array;
   readonly ecn: number;
-}
-
-/** The parts that both ends have, and the ways in and out of their slab. */
-class End {
-  readonly slab = new Slab(2 << 20);
-  readonly counters = new Counters(new ArrayBuffer(Counters.CAPACITY * 8));
-  readonly packets: PacketQueue;
-  readonly transmits: TransmitQueue;
-  readonly splitter: Splitter;
-  readonly node: Node;
-  readonly publicKey: Uint8Array;
-  readonly #input = this.slab.reserve(65536 + VNET_HEADER + 64);
-  readonly #from = this.slab.reserve(ADDRESS_RECORD_SIZE);
-  readonly #local = this.slab.reserve(ADDRESS_RECORD_SIZE);
-
-  constructor(
-    readonly socket: SocketAddress,
-    role: "gateway" | "client",
-    seed: number,
-    clock: () => number,
-    aeadOf: (slab: Slab) => Aead,
-  ) {
-    const kernels = new Kernels(this.slab);
-    this.packets = new PacketQueue(this.slab, kernels, { capacity: 2048, tcp: false, udp: false });
-    this.transmits = new TransmitQueue(this.slab, { areaLength: 131072, capacity: 1024 });
-    this.splitter = new Splitter(this.slab, kernels);
-    const random = seededRandom(seed), dh = new NobleDh();
-    const privateKey = random(32);
-    this.publicKey = dh.publicKey(privateKey);
-    this.node = new Node({
-      role,
-      keys: { privateKey, publicKey: this.publicKey },
-      slab: this.slab,
-      aead: aeadOf(this.slab),
-      dh,
-      random,
-      unixNow: () => UNIX_NOW * 1000 + clock(),
-      counters: this.counters,
-      timings: role === "gateway"
-        ? { active: GATEWAY_ACTIVE, idle: GATEWAY_IDLE }
-        : { active: CLIENT_ACTIVE, idle: CLIENT_IDLE },
-    });
-  }
-
-  /** Puts a datagram into the slab and says where its pieces are. */
-  place(datagram: Datagram): [offset: number, length: number, from: number, local: number] {
-    this.slab.bytes.set(datagram.payload, this.#input);
-    writeAddressRecord(this.slab, this.#from, datagram.src);
-    writeAddressRecord(this.slab, this.#local, datagram.dst);
-    return [this.#input, datagram.payload.length, this.#from, this.#local];
-  }
-
-  /** Puts a packet (or, with its own header, a super-packet) where a TUN read would. */
-  placePacket(
-    packet: Uint8Array,
-    vnet: Uint8Array = new Uint8Array(VNET_HEADER),
-  ): [offset: number, length: number] {
-    this.slab.bytes.set(vnet, this.#input);
-    this.slab.bytes.set(packet, this.#input + VNET_HEADER);
-    return [this.#input, packet.length + VNET_HEADER];
-  }
-
-  takePackets(): Uint8Array[] {
-    const taken: Uint8Array[] = [];
-    const writes = this.packets.finish();
-    for (let i = 0; i < writes; i++) {
-      const at = this.packets.iovOffset(i);
-      const base = this.slab.view.getUint32(at, true), length = this.slab.view.getUint32(at + 8, true);
-      taken.push(this.slab.bytes.slice(base + VNET_HEADER, base + length));
-    }
-    this.packets.clear();
-    return taken;
-  }
-
-  takeDatagrams(): Datagram[] {
-    const taken: Datagram[] = [];
-    for (let i = 0; i < this.transmits.count; i++) {
-      const path = new Path();
-      path.words.set(
-        this.transmits.words.subarray(this.transmits.wordsOffset(i), this.transmits.wordsOffset(i) + 10),
-      );
-      const end = this.transmits.offsetOf(i) + this.transmits.lengthOf(i);
-      for (let at = this.transmits.offsetOf(i); at < end; at += this.transmits.segmentOf(i)) {
-        const payload = this.slab.bytes.slice(at, Math.min(end, at + this.transmits.segmentOf(i)));
-        taken.push({ src: this.socket, dst: path.destination!, payload, ecn: this.transmits.ecnOf(i) });
-      }
-    }
-    this.transmits.clear();
-    return taken;
-  }
 }
 
 export interface DuoOptions {
@@ -165,6 +61,8 @@ export class Duo {
   readonly atGateway: Uint8Array[] = [];
   readonly atClient: Uint8Array[] = [];
   readonly outputs: GatewayOutput[] = [];
+  /** Everything that the gateway told the portal. */
+  readonly commands: GatewayCommand[] = [];
   /** Everything that crossed the wire, for a look at sizes and ECN. */
   readonly wire: Datagram[] = [];
   readonly #filters: readonly Filter[];
@@ -174,8 +72,8 @@ export class Duo {
     const { direct = true, filters = [], seed = 1, aead = (slab: Slab) => new NobleAead(slab) } = options;
     this.direct = direct;
     this.#filters = filters;
-    this.clientEnd = new End(CLIENT_SOCKET, "client", seed, () => this.now, aead);
-    this.gatewayEnd = new End(GATEWAY_SOCKET, "gateway", seed + 1000, () => this.now, aead);
+    this.clientEnd = new End("client", seed, () => this.now, aead);
+    this.gatewayEnd = new End("gateway", seed + 1000, () => this.now, aead);
     this.client = new Client(this.clientEnd);
     this.policy = new Policy({
       slab: this.gatewayEnd.slab,
@@ -255,10 +153,15 @@ export class Duo {
   }
 
   #collect(): void {
-    for (const [core, end] of [[this.client, this.clientEnd], [this.gateway, this.gatewayEnd]] as const) {
+    const ends = [[this.client, this.clientEnd, CLIENT_SOCKET], [
+      this.gateway,
+      this.gatewayEnd,
+      GATEWAY_SOCKET,
+    ]] as const;
+    for (const [core, end, socket] of ends) {
       core.drain(this.now);
       for (let t = core.pollTransmit(); t; t = core.pollTransmit()) end.transmits.pushDatagram(t);
-      this.#inFlight.push(...end.takeDatagrams());
+      this.#inFlight.push(...end.takeDatagrams().map((out) => ({ ...out, src: out.src ?? socket })));
     }
     this.atGateway.push(...this.gatewayEnd.takePackets());
     this.atClient.push(...this.clientEnd.takePackets());
@@ -308,6 +211,7 @@ export class Duo {
   }
 
   #handleGateway(command: GatewayCommand): void {
+    this.commands.push(command);
     if (command.type === "authorized") {
       this.client.handlePortal({
         type: "flow_created",
@@ -330,12 +234,12 @@ export class Duo {
   }
 
   /** The portal's authorisation of the client for the resource. */
-  authorize(expiresAt: number | null = null): void {
+  authorize(expiresAt: number | null = null, resource = this.resource()): void {
     this.gateway.handlePortal({
       type: "authorize",
       authorization: {
         ref: "ref",
-        resource: this.resource(),
+        resource,
         client: {
           id: CLIENT_ID,
           publicKey: this.clientEnd.publicKey,
