@@ -15,8 +15,8 @@ import type { DataPath } from "../gateway/mod.ts";
 import type { Counters, PacketQueue, Transmit, TransmitQueue } from "../packet/mod.ts";
 import type { TunPort } from "./tun_port.ts";
 
-/** Super-packets read from TUN before the sockets get their turn again. */
-const TUN_BATCH = 32;
+/** Packets read from TUN before the sockets get their turn again: a full GSO train of small ones. */
+const TUN_BATCH = 64;
 /** Receive calls per socket before TUN gets its turn again. */
 const UDP_BATCH = 2;
 /** Flush towards the sockets once this much is sealed: a full GSO train. */
