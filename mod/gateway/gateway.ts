@@ -55,6 +55,8 @@ export type GatewayOutput =
   /** The portal asked for something impossible; nothing was changed. No client: it was about ourselves. */
   | { readonly type: "refused"; readonly clientId: Id | undefined; readonly reason: string }
   | { readonly type: "revoked"; readonly clientId: Id; readonly resourceId: Id }
+  /** Look this name up and pass what comes of it to {@link Gateway.handleResolution}. */
+  | { readonly type: "resolve"; readonly domain: string }
   | { readonly type: "policy"; readonly event: PolicyEvent }
   | { readonly type: "node"; readonly event: NodeEvent };
 
@@ -126,6 +128,12 @@ export class Gateway implements Gate {
     this.drain(now);
   }
 
+  /** What came of a "resolve" output: addresses, none, or undefined when there was no outcome in time. */
+  handleResolution(domain: string, addresses: readonly Uint8Array[] | undefined, now: number): void {
+    this.#policy.handleResolution(domain, addresses);
+    this.drain(now);
+  }
+
   /** Tells every client that we go and frees the relays (spec snownet §6.4). */
   shutdown(now: number): void {
     for (const connection of [...this.#node.connections]) this.#sayGoodbye(connection, now);
@@ -192,12 +200,17 @@ export class Gateway implements Gate {
   drain(now: number): void {
     let accessEnded = false;
     for (let event = this.#policy.pollEvent(); event; event = this.#policy.pollEvent()) {
+      if (event.type === "control") {
+        const connection = event.peer.connection as Connection | undefined;
+        if (connection) this.path.send(connection, event.packet, now);
+        continue;
+      }
       accessEnded ||= event.type === "access-expired" || event.type === "peer-removed";
       if (event.type === "peer-removed") {
         const connection = this.#node.connection(event.clientId);
         if (connection) this.#sayGoodbye(connection, now);
       }
-      this.#outputs.push({ type: "policy", event });
+      this.#outputs.push(event.type === "resolve" ? event : { type: "policy", event });
     }
     if (accessEnded) this.#endFlows("revoked", now);
     for (let event = this.#node.pollEvent(); event; event = this.#node.pollEvent()) {
@@ -279,12 +292,7 @@ export class Gateway implements Gate {
       this.#endFlows("goodbye", now);
       this.#node.close(connection.peerId);
     } else if (message?.type === "assigned-ips") {
-      const { resource, domain } = message;
-      this.path.send(
-        connection,
-        encodeControl({ type: "domain-status", resource, domain, active: false }),
-        now,
-      );
+      this.#policy.handleAssignedIps(peer, message);
     } else {
       this.#counters.add(this.#dropControl);
     }

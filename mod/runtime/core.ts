@@ -10,7 +10,7 @@ import { Node, type Timings } from "../node/mod.ts";
 import { Counters, Kernels, PacketQueue, Slab, Splitter, TransmitQueue } from "../packet/mod.ts";
 import type { ClientEvent, GatewayEvent } from "../portal/types.ts";
 import type { Core } from "./data_loop.ts";
-import type { FromData, StartMessage } from "./messages.ts";
+import type { FromData, NameReply, StartMessage } from "./messages.ts";
 import { TunPort } from "./tun_port.ts";
 import type { RuntimeStatus } from "./types.ts";
 
@@ -28,6 +28,7 @@ export interface RunningCore {
   readonly counters: Counters;
   readonly started: FromData & { type: "started" };
   handlePortal(event: GatewayEvent | ClientEvent, now: number): void;
+  handleNames(reply: NameReply, now: number): void;
   /** Hands what the core has to say to the control thread. */
   report(): void;
   /** The same, for the last time. */
@@ -114,7 +115,7 @@ export interface Parts {
 }
 
 /** A gateway or a client over these parts. */
-export type Endpoint = Pick<RunningCore, "core" | "handlePortal" | "report" | "reportEnd">;
+export type Endpoint = Pick<RunningCore, "core" | "handlePortal" | "handleNames" | "report" | "reportEnd">;
 
 /** What differs between the two. */
 export interface Composition {

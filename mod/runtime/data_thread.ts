@@ -5,7 +5,6 @@
  * filters, NAT) is plain single-threaded data (design §1). A worker's entry calls {@link serveDataThread} with its
  * composition and does nothing else.
  */
-import type { ClientEvent, GatewayEvent } from "../portal/types.ts";
 import { type Composition, createCore, type RunningCore } from "./core.ts";
 import { DataLoop } from "./data_loop.ts";
 import { type FromData, Mailbox, type StartMessage, type ToData } from "./messages.ts";
@@ -68,18 +67,23 @@ class DataThread {
   }
 
   #handle(message: ToData, running: RunningCore): void {
-    if (message.type === "portal") this.#handlePortal(message.event, running);
-    else if (message.type === "status") {
+    if (message.type === "portal") {
+      const { event } = message;
+      this.#guard(`a portal message (${event.type})`, () => running.handlePortal(event, performance.now()));
+    } else if (message.type === "names") {
+      const { reply } = message;
+      this.#guard(`news of a name (${reply.type})`, () => running.handleNames(reply, performance.now()));
+    } else if (message.type === "status") {
       this.#scope.postMessage({ type: "status", id: message.id, status: running.status() });
     } else if (message.type === "stop") this.#loop?.stop();
   }
 
-  /** A message of the portal that we can't digest costs that message only. */
-  #handlePortal(event: GatewayEvent | ClientEvent, running: RunningCore): void {
+  /** A message that we can't digest costs that message only. */
+  #guard(what: string, handle: () => void): void {
     try {
-      running.handlePortal(event, performance.now());
+      handle();
     } catch (error) {
-      this.#complain(`Report this bug: a portal message (${event.type}) was lost`, error);
+      this.#complain(`Report this bug: ${what} was lost`, error);
     }
   }
 

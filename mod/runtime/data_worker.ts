@@ -32,6 +32,9 @@ serveDataThread({
     return {
       core: gateway,
       handlePortal: (event, now) => gateway.handlePortal(reviveGatewayEvent(event as GatewayEvent), now),
+      handleNames: (reply, now) => {
+        if (reply.type === "resolved") gateway.handleResolution(reply.domain, reply.addresses, now);
+      },
       report: () => {
         report();
         outbox?.flush();

@@ -1,5 +1,6 @@
-/** Starts a gateway: its data thread, the portal in the gateway's role, the host set-up. */
+/** Starts a gateway: its data thread, the portal in the gateway's role, DNS for its clients, the host set-up. */
 import { connectPortal } from "../portal/io/portal_io.ts";
+import { openGatewayNames } from "./gateway_names.ts";
 import { type OpenPortal, startTunnel } from "./tunnel_runtime.ts";
 import type { Runtime, RuntimeOptions } from "./types.ts";
 import { startWorker } from "./worker_source.ts";
@@ -8,5 +9,5 @@ import { startWorker } from "./worker_source.ts";
 export function startGateway(options: RuntimeOptions): Promise<Runtime> {
   const worker = startWorker("data_worker", new URL("./data_worker.ts", import.meta.url));
   const openPortal: OpenPortal = (login, listener) => connectPortal({ ...login, role: "gateway" }, listener);
-  return startTunnel(worker, openPortal, options);
+  return startTunnel(worker, openPortal, openGatewayNames, options);
 }

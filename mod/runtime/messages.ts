@@ -4,11 +4,13 @@
  * A blocked data thread sees no message: the sender posts it, counts it in the mailbox and signals the eventfd; the
  * data thread then yields to its event loop until it has received as many as were counted.
  */
+import type { SocketAddress } from "../packet/address.ts";
 import type {
   ClientCommand,
   ClientEvent,
   GatewayCommand,
   GatewayEvent,
+  Id,
   TunnelInterface,
 } from "../portal/types.ts";
 import type { RuntimeStatus, TunnelOptions } from "./types.ts";
@@ -24,10 +26,49 @@ export interface StartMessage {
   readonly flowReceipt: SharedArrayBuffer | undefined;
 }
 
+/** What the data thread wants of the name service on the control thread, or tells it. */
+export type NameRequest =
+  /** Gateway: look this name up. */
+  | { readonly type: "resolve"; readonly domain: string }
+  /** Client: whose names it answers itself, and where to ask for the others (none: this host's nameservers). */
+  | {
+    readonly type: "resources";
+    readonly resources: readonly DnsResourceName[];
+    readonly nameservers: readonly SocketAddress[];
+  }
+  /** Client: the gateway that serves a resource now; undefined: it is lost. */
+  | { readonly type: "site"; readonly resourceId: Id; readonly gateway: TunnelInterface | undefined };
+
+/** What a client knows of a DNS resource. */
+export interface DnsResourceName {
+  readonly id: Id;
+  readonly pattern: string;
+  readonly ipStack: "dual" | "ipv4_only" | "ipv6_only";
+}
+
+/** What the name service answers. */
+export type NameReply =
+  | {
+    readonly type: "resolved";
+    readonly domain: string;
+    /** 4 or 16 bytes each; undefined: no outcome in time. */
+    readonly addresses: readonly Uint8Array[] | undefined;
+  }
+  /** Client: these proxy addresses (as text) stand for a name of a DNS resource. */
+  | {
+    readonly type: "assign";
+    readonly resourceId: Id;
+    readonly domain: string;
+    readonly proxyIps: readonly string[];
+  }
+  /** Client: a gateway of this resource is needed. */
+  | { readonly type: "connect"; readonly resourceId: Id };
+
 export type ToData =
   | StartMessage
   /** What the portal pushed. Socket addresses lose their methods in the crossing: see `revive.ts`. */
   | { readonly type: "portal"; readonly event: GatewayEvent | ClientEvent }
+  | { readonly type: "names"; readonly reply: NameReply }
   | { readonly type: "status"; readonly id: number }
   | { readonly type: "stop" };
 
@@ -46,6 +87,7 @@ export type FromData =
   | { readonly type: "failed"; readonly reason: string }
   | { readonly type: "portal"; readonly command: GatewayCommand | ClientCommand }
   | { readonly type: "interface"; readonly interface: TunnelInterface; readonly networks: readonly string[] }
+  | { readonly type: "names"; readonly request: NameRequest }
   | {
     readonly type: "log";
     readonly level: LogLevel;

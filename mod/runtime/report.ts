@@ -27,6 +27,8 @@ export function reportGateway(output: GatewayOutput): FromData | undefined {
         client: output.clientId,
         resource: output.resourceId,
       });
+    case "resolve":
+      return { type: "names", request: output };
     case "policy":
       return reportPolicy(output.event);
     case "node":

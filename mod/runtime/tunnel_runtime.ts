@@ -2,7 +2,8 @@
  * The control thread of a gateway or client: starts the data thread, holds the portal, sets up the host, logs.
  *
  *   portal ──events──► data thread ──commands──► portal
- *                          │ interface ► host set-up      │ log records ► log
+ *                          │ interface ► host set-up, DNS servers     │ log records ► log
+ *                          └ names ► name service ► data thread
  *
  * Order of a start: devices first (a missing permission is said at once and nothing else is touched), then the portal.
  * Order of a stop: the data thread says goodbye to peers, the portal's socket closes, the host set-up is removed.
@@ -15,7 +16,15 @@ import type { ClientCommand, ClientEvent, GatewayCommand, GatewayEvent } from ".
 import { FLOW_RECORDS_UNWRITTEN, FlowReceipt } from "./flow_outbox.ts";
 import { FlowSink, openTarget } from "./flow_sink.ts";
 import { type FromData, Mailbox, type StartMessage, type ToData } from "./messages.ts";
-import type { Readiness, Runtime, RuntimeOptions, RuntimeStatus, TunnelHost } from "./types.ts";
+import type {
+  NameService,
+  OpenNames,
+  Readiness,
+  Runtime,
+  RuntimeOptions,
+  RuntimeStatus,
+  TunnelHost,
+} from "./types.ts";
 
 const STOP_TIMEOUT_MS = 900;
 /** For the last flow records, which were posted before the data thread ended. */
@@ -42,9 +51,16 @@ export type OpenPortal = (
 export async function startTunnel(
   worker: Worker,
   openPortal: OpenPortal,
+  openNames: OpenNames,
   options: RuntimeOptions,
 ): Promise<Runtime> {
-  const runtime = new TunnelRuntime(worker, openPortal, options);
+  let runtime: TunnelRuntime;
+  try {
+    runtime = new TunnelRuntime(worker, openPortal, openNames, options);
+  } catch (error) {
+    worker.terminate();
+    throw error;
+  }
   await runtime.start();
   return runtime;
 }
@@ -60,7 +76,8 @@ class TunnelRuntime implements Runtime {
   readonly #mailbox = new Mailbox();
   readonly #buffer = new SharedArrayBuffer(Counters.CAPACITY * 8);
   readonly #statusRequests = new Map<number, PromiseWithResolvers<RuntimeStatus>>();
-  #names: readonly string[] = [];
+  readonly #names: NameService;
+  #counterNames: readonly string[] = [];
   #flowReceipt: FlowReceipt | undefined;
   #flowSink: FlowSink | undefined;
   #flowWarnedAt = -Infinity;
@@ -74,9 +91,10 @@ class TunnelRuntime implements Runtime {
   #portalTrouble = "The portal has not answered yet.";
   #nextStatusId = 0;
 
-  constructor(worker: Worker, openPortal: OpenPortal, options: RuntimeOptions) {
+  constructor(worker: Worker, openPortal: OpenPortal, openNames: OpenNames, options: RuntimeOptions) {
     this.#worker = worker;
     this.#openPortal = openPortal;
+    this.#names = openNames((reply) => this.#tell({ type: "names", reply }));
     this.#options = options;
     this.#host = options.host;
     this.counters = new Counters(this.#buffer);
@@ -103,7 +121,7 @@ class TunnelRuntime implements Runtime {
   }
 
   counterNames(): readonly string[] {
-    return this.#names;
+    return this.#counterNames;
   }
 
   readiness(): Readiness {
@@ -136,6 +154,7 @@ class TunnelRuntime implements Runtime {
       clearTimeout(timeout);
     }
     await this.#portal?.close();
+    this.#names.close();
     this.#host.restore();
     await this.#flowSink?.close(FLOW_TIMEOUT_MS);
     this.#ended.resolve(undefined);
@@ -159,6 +178,8 @@ class TunnelRuntime implements Runtime {
         return this.#portal?.send(message.command);
       case "interface":
         return this.#configure(message);
+      case "names":
+        return this.#names.handle(message.request);
       case "log":
         return log[message.level === "warning" ? "warn" : message.level](message.message, {
           ...message.fields,
@@ -183,7 +204,7 @@ class TunnelRuntime implements Runtime {
   }
 
   #loseFlowRecords(records: number, reason: string): void {
-    const counter = this.#names.indexOf(FLOW_RECORDS_UNWRITTEN);
+    const counter = this.#counterNames.indexOf(FLOW_RECORDS_UNWRITTEN);
     if (counter >= 0) this.counters.add(counter, records);
     const now = performance.now();
     if (now < this.#flowWarnedAt + FLOW_WARNING_INTERVAL_MS) return;
@@ -202,7 +223,7 @@ class TunnelRuntime implements Runtime {
   }
 
   #handleStarted({ publicKey, aead, ports, offloads, counterNames }: FromData & { type: "started" }): void {
-    this.#names = counterNames;
+    this.#counterNames = counterNames;
     log.info("Packet path is up", { aead, ports: ports.join(","), offloads: `0x${offloads.toString(16)}` });
     try {
       this.#portal = this.#openPortal({ ...this.#options.portal, publicKey }, {
@@ -228,6 +249,7 @@ class TunnelRuntime implements Runtime {
         device: this.#options.tunnel.tunName,
       });
       this.#isConfigured = true;
+      this.#names.listen(addresses).catch((error) => this.#fail(error.message));
     } catch (error) {
       this.#fail(error instanceof Error ? error.message : String(error));
     }

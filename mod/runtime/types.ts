@@ -3,6 +3,7 @@ import type { NodeStatus } from "../node/mod.ts";
 import type { Counters } from "../packet/mod.ts";
 import type { PortalOptions } from "../portal/io/portal_io.ts";
 import type { TunnelInterface } from "../portal/types.ts";
+import type { NameReply, NameRequest } from "./messages.ts";
 
 /** The operating system's side of the tunnel: addresses, routes, rules, forwarding. Implemented by `mod/host/`. */
 export interface TunnelHost {
@@ -14,6 +15,18 @@ export interface TunnelHost {
   /** Removes everything that was added. Idempotent. */
   restore(): void;
 }
+
+/** Names: what the data thread cannot look up itself, and DNS servers on the tunnel's addresses. */
+export interface NameService {
+  /** Called after each set-up of the interface. @throws Error when no address can be served. */
+  listen(addresses: TunnelInterface): Promise<void>;
+  /** What comes of it goes to the `reply` that the service was made with. */
+  handle(request: NameRequest): void;
+  close(): void;
+}
+
+/** Makes the name service of a role; `reply` reaches the data thread. */
+export type OpenNames = (reply: (reply: NameReply) => void) => NameService;
 
 /** Where the portal is and who we are there; the key and the role are the runtime's to add. */
 export type PortalIdentity = Omit<PortalOptions, "role" | "publicKey">;

@@ -20,6 +20,7 @@ serveDataThread({
     return {
       core: client,
       handlePortal: (event, now) => client.handlePortal(reviveClientEvent(event as ClientEvent), now),
+      handleNames: () => {},
       report,
       reportEnd: report,
     };
