@@ -1,12 +1,17 @@
 /** All targets by name, in the order of the packet's way. */
 import { target as candidate } from "./candidate_fuzz.ts";
 import { target as channelData } from "./channel_data_fuzz.ts";
+import { target as cli } from "./cli_fuzz.ts";
 import { target as controlPacket } from "./control_packet_fuzz.ts";
 import { target as icmpError } from "./icmp_error_fuzz.ts";
 import { target as ipHeader } from "./ip_header_fuzz.ts";
 import { target as packetQueue } from "./packet_queue_fuzz.ts";
+import { target as policy } from "./policy_fuzz.ts";
+import { target as policyFile } from "./policy_file_fuzz.ts";
+import { target as portal } from "./portal_fuzz.ts";
 import { target as splitter } from "./splitter_fuzz.ts";
 import { target as stun } from "./stun_fuzz.ts";
+import { target as wireguard } from "./wireguard_fuzz.ts";
 import type { FuzzTarget } from "./target.ts";
 
 export const TARGETS: Readonly<Record<string, FuzzTarget>> = {
@@ -18,4 +23,9 @@ export const TARGETS: Readonly<Record<string, FuzzTarget>> = {
   channel_data: channelData,
   candidate,
   control_packet: controlPacket,
+  policy,
+  wireguard,
+  portal,
+  policy_file: policyFile,
+  cli,
 };
