@@ -11,6 +11,7 @@ import { NobleAead } from "../../mod/crypto/mod.ts";
 import type { Aead } from "../../mod/crypto/types.ts";
 import { Client } from "../../mod/embedded/client/client.ts";
 import { relayCredentials } from "../../mod/embedded/relay/mod.ts";
+import { FlowTracker } from "../../mod/flows/mod.ts";
 import { Gateway, type GatewayOutput } from "../../mod/gateway/mod.ts";
 import { parseIp, type Slab, SocketAddress } from "../../mod/packet/mod.ts";
 import { Policy } from "../../mod/policy/mod.ts";
@@ -39,6 +40,8 @@ export interface DuoOptions {
   readonly direct?: boolean;
   readonly filters?: readonly Filter[];
   readonly seed?: number;
+  /** The gateway follows flows. */
+  readonly flows?: boolean;
   /** The cipher of both ends; noble by default. */
   readonly aead?: (slab: Slab) => Aead;
 }
@@ -56,6 +59,7 @@ export class Duo {
   readonly gatewayEnd: End;
   readonly client: Client;
   readonly policy: Policy;
+  readonly flows: FlowTracker | undefined;
   readonly gateway: Gateway;
   /** What came out of each side's TUN since the last look. */
   readonly atGateway: Uint8Array[] = [];
@@ -81,7 +85,10 @@ export class Duo {
       unixNow: () => UNIX_NOW * 1000 + this.now,
       seed: 7,
     });
-    this.gateway = new Gateway({ ...this.gatewayEnd, policy: this.policy });
+    const { slab, counters } = this.gatewayEnd;
+    const unixNow = () => UNIX_NOW * 1000 + this.now;
+    this.flows = options.flows ? new FlowTracker({ slab, counters, unixNow, seed: 8 }) : undefined;
+    this.gateway = new Gateway({ ...this.gatewayEnd, policy: this.policy, flows: this.flows });
     this.initialise();
   }
 

@@ -32,10 +32,10 @@ export class Stream {
   readonly #packets: PacketQueue;
 
   /** @param segments of 1240 bytes in each super-packet. */
-  constructor(segments: number, aead?: (slab: Slab) => Aead) {
+  constructor(segments: number, options: { readonly flows?: boolean } = {}) {
     this.segments = segments;
     // Handshakes need real authentication only against others; here both ends agree on none.
-    this.duo = new Duo({ aead: aead ?? (() => NO_CIPHER) });
+    this.duo = new Duo({ ...options, aead: () => NO_CIPHER });
     const { duo } = this;
     duo.advance(1000);
     duo.fromClient(udp("100.64.0.5", 40000, "10.0.0.9", 53, "first"));
