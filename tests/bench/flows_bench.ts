@@ -7,7 +7,7 @@ import { Counters, IpHeader, PARSE_OK, Slab } from "../../mod/packet/mod.ts";
 import { FlowTracker, renderRecord } from "../../mod/flows/mod.ts";
 import { Stream } from "../gateway/stream.ts";
 import { RST, SYN, tcp } from "../policy/packets.ts";
-import { type Figure, measure, median } from "./figure.ts";
+import { type Figure, measure } from "./figure.ts";
 
 const FLOWS = 1000, SEGMENTS = 46, ROUNDS = 9;
 /** 1280 bytes at 3 Gbit/s. */
@@ -55,18 +55,25 @@ function wholeFlow(): Figure {
   };
 }
 
-/** Alternating, since the machine's mood is larger than the difference. */
+/** Alternating, and the best of each: the machine's mood is larger than the difference. */
 function share(): Figure[] {
   const off = new Stream(SEGMENTS), on = new Stream(SEGMENTS, { flows: true });
-  const cost = (stream: Stream) =>
-    measure("", () => {
-      stream.send();
-      stream.receive();
-    }, SEGMENTS).value;
-  const samples = Array.from({ length: ROUNDS }, () => -cost(off) + cost(on));
+  const best = (stream: Stream) =>
+    Math.min(
+      ...measure("", () => {
+        stream.send();
+        stream.receive();
+      }, SEGMENTS).samples!,
+    );
+  let without = Infinity, recorded = Infinity;
+  for (let round = 0; round < ROUNDS; round++) {
+    without = Math.min(without, best(off));
+    recorded = Math.min(recorded, best(on));
+  }
+  const cost = recorded - without;
   return [
-    { name: "flows.core_packet", value: median(samples), unit: "ns", samples },
-    { name: "flows.core_packet.share", value: median(samples) / PACKET_NS * 100, unit: "%" },
+    { name: "flows.core_packet", value: cost, unit: "ns" },
+    { name: "flows.core_packet.share", value: cost / PACKET_NS * 100, unit: "%" },
   ];
 }
 
