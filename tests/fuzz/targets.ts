@@ -5,10 +5,12 @@ import { target as cli } from "./cli_fuzz.ts";
 import { target as controlPacket } from "./control_packet_fuzz.ts";
 import { target as icmpError } from "./icmp_error_fuzz.ts";
 import { target as ipHeader } from "./ip_header_fuzz.ts";
+import { target as node } from "./node_fuzz.ts";
 import { target as packetQueue } from "./packet_queue_fuzz.ts";
 import { target as policy } from "./policy_fuzz.ts";
 import { target as policyFile } from "./policy_file_fuzz.ts";
 import { target as portal } from "./portal_fuzz.ts";
+import { target as relay } from "./relay_fuzz.ts";
 import { target as splitter } from "./splitter_fuzz.ts";
 import { target as stun } from "./stun_fuzz.ts";
 import { target as wireguard } from "./wireguard_fuzz.ts";
@@ -25,6 +27,8 @@ export const TARGETS: Readonly<Record<string, FuzzTarget>> = {
   control_packet: controlPacket,
   policy,
   wireguard,
+  node,
+  relay,
   portal,
   policy_file: policyFile,
   cli,
