@@ -27,8 +27,8 @@ import type { ConnectionRequest, ConnectionStatus, NodeEvent, PathKind } from ".
 export const CANDIDATE_TIMEOUT = 10_000;
 export const DISCONNECT_GRACE = 2_000;
 export const IDLE_AFTER = 20_000;
-/** How often an active path over a relay is looked at, ms. */
-const RELAY_WATCH = 1_000;
+/** An active path that brings nothing for so long is looked into, and again this often, ms. */
+const SILENCE = 3_000, WATCH_INTERVAL = 1_000;
 /** Handshake messages kept until a path is nominated; the oldest is overwritten. */
 const HELD_MESSAGES = 128;
 /** One wake-up works off every check that is due; more than this many in one go means the agent is stuck. */
@@ -78,6 +78,8 @@ export class Connection {
   sentBytes = 0;
   receivedBytes = 0;
   lastHandshakeAt: number | undefined;
+  /** When the last authentic message of the peer arrived, of whatever kind. */
+  heardAt: number;
 
   readonly #createdAt: number;
   readonly #timings: Timings;
@@ -102,6 +104,7 @@ export class Connection {
     this.#timings = timings;
     this.#createdAt = now;
     this.#lastActivity = now;
+    this.heardAt = now;
     this.wakeAt = now;
   }
 
@@ -147,11 +150,11 @@ export class Connection {
   }
 
   /**
-   * True while packets take a relay of ours and the peer's checks must be coming in over it: a client sends one every
-   * 1.5 s. What doesn't come may be the relay's fault.
+   * True when the path in use brings nothing any more, although a client that uses it checks it every 1.5 s: the peer
+   * may have gone, or a relay, or our own address.
    */
-  get watchesRelay(): boolean {
-    return this.state === "connected" && this.nominated?.viaRelay === true;
+  isSilent(now: number): boolean {
+    return this.#isWatched && now - this.heardAt >= SILENCE;
   }
 
   /** Our address on a relay is gone. */
@@ -289,6 +292,10 @@ export class Connection {
     return this.state === "connected" && isSettled;
   }
 
+  get #isWatched(): boolean {
+    return this.state === "connected" && this.nominated !== undefined;
+  }
+
   #waitsForCandidates(): boolean {
     return this.agent.remoteCandidates.length === 0;
   }
@@ -305,7 +312,7 @@ export class Connection {
     if (this.#waitsForCandidates()) next = Math.min(next, this.#createdAt + CANDIDATE_TIMEOUT);
     if (this.#disconnectedAt !== undefined) next = Math.min(next, this.#disconnectedAt + DISCONNECT_GRACE);
     if (this.#mayIdle()) next = Math.min(next, this.#lastActivity + IDLE_AFTER);
-    if (this.watchesRelay) next = Math.min(next, now + RELAY_WATCH);
+    if (this.#isWatched) next = Math.min(next, Math.max(this.heardAt + SILENCE, now + WATCH_INTERVAL));
     return next === Infinity ? undefined : Math.max(next, now + 1);
   }
 }

@@ -129,6 +129,7 @@ export class Demux {
     if (!session) return this.#count.unknownIndex();
     const plain = session.open(offset, length);
     if (plain < 0) return this.#count.refused(plain);
+    connection.heardAt = now;
     const isData = plain > 0;
     connection.tunnel.noteReceived(session, isData, now);
     this.#node.touch(connection, now);
@@ -196,6 +197,7 @@ export class Demux {
     if (!stun) return this.#count.malformed();
     const connection = this.#directory.byStun(stun);
     if (!connection) return this.#count.unknownStun();
+    connection.heardAt = now;
     connection.agent.handleStun(stun, from, local, now);
     connection.drive(now);
     this.#node.collect(connection, now);

@@ -258,7 +258,7 @@ export class Node {
     for (const connection of this.#directory.all()) {
       if (connection.wakeAt !== undefined && connection.wakeAt <= now) {
         connection.drive(now);
-        if (connection.watchesRelay) this.#relays.verify(connection.relayId, now);
+        if (connection.isSilent(now)) this.#relays.verifyAll(now);
       }
       this.#collect(connection, now);
     }
@@ -346,7 +346,6 @@ export class Node {
     this.#publish(connection);
     if (connection.state === "failed" && this.#directory.get(connection.peerId) === connection) {
       this.#forget(connection);
-      this.#relays.verify(connection.relayId, now);
       this.#events.push({ type: "failed", peerId: connection.peerId, reason: connection.failure });
     }
   }

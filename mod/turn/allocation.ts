@@ -313,10 +313,11 @@ export class Allocation {
     const granted = answer.xorRelayedAddresses.filter((address) => address.port !== 0);
     if (!answer.lifetime || granted.length === 0) return;
     this.#pause = FIRST_PAUSE_MS;
+    // Perhaps it was not the relay that forgot us, but we who moved: a BINDING tells.
+    this.#keepaliveAt = this.#mismatches > 0 ? now : now + KEEPALIVE_MS;
     this.#mismatches = 0;
     this.#known.noteRelayed(granted);
     this.#isAllocated = true;
-    this.#keepaliveAt = now + KEEPALIVE_MS;
     this.#noteLifetime(answer.lifetime, now);
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();

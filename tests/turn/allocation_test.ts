@@ -232,6 +232,7 @@ Deno.test("a REFRESH that is refused with 437 invalidates candidates and channel
   equal(relay.allocation.channelTo(PEER.v4, relay.now), 0);
   relay.allocateSuccess(again, [address("192.0.2.1:50002")]);
   equal(relay.told().at(-1), "relayed 192.0.2.1:50002");
+  deepEqual(relay.pass(0).map((s) => s.method), [Method.BINDING], "perhaps our own address changed");
 });
 
 Deno.test("the allocation is refreshed at half of its lifetime, exactly once", () => {

@@ -1,5 +1,7 @@
 /** The simulated network; see README.md. */
 export type { Datagram } from "./datagram.ts";
+export { ClientMachine, GatewayMachine } from "./core_machine.ts";
+export { CoreWorld, type CoreWorldOptions } from "./core_world.ts";
 export { type Addresses, Host } from "./host.ts";
 export type { LinkConditions } from "./link.ts";
 export { IcePeer } from "./ice_peer.ts";
