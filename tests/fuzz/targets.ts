@@ -10,6 +10,8 @@ import { target as packetQueue } from "./packet_queue_fuzz.ts";
 import { target as policy } from "./policy_fuzz.ts";
 import { target as policyFile } from "./policy_file_fuzz.ts";
 import { target as portal } from "./portal_fuzz.ts";
+import { target as portalMessages } from "./portal_messages_fuzz.ts";
+import { target as portalSession } from "./portal_session_fuzz.ts";
 import { target as relay } from "./relay_fuzz.ts";
 import { target as splitter } from "./splitter_fuzz.ts";
 import { target as stun } from "./stun_fuzz.ts";
@@ -29,6 +31,8 @@ export const TARGETS: Readonly<Record<string, FuzzTarget>> = {
   wireguard,
   node,
   relay,
+  portal_messages: portalMessages,
+  portal_session: portalSession,
   portal,
   policy_file: policyFile,
   cli,
