@@ -22,6 +22,8 @@ const PEERS: readonly Peer[] = [
   program("nft", "nftables"),
   program("conntrack", "conntrack"),
   program("ping", "iputils-ping"),
+  program("tracepath", "iputils-tracepath"),
+  program("traceroute", "traceroute"),
   program("curl", "curl"),
   program("iperf3", "iperf3"),
   program("wg", "wireguard-tools"),

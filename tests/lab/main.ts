@@ -67,7 +67,9 @@ async function main(): Promise<number> {
     for (const name of known) console.log(`  ${name.padEnd(20)} ${(await load(name)).title}`);
     return 0;
   }
-  const unknown = options._.filter((name) => !known.includes(name));
+  // `policy` means `policy-answers`, `policy-end` and so on, too.
+  const wanted = options._.map((name) => known.filter((one) => one === name || one.startsWith(`${name}-`)));
+  const unknown = options._.filter((_name, i) => wanted[i]!.length === 0);
   if (unknown.length > 0) {
     console.error(`There is no scenario ${unknown.join(", ")}. There are: ${known.join(", ")}.`);
     return 2;
@@ -81,7 +83,7 @@ async function main(): Promise<number> {
     return await runInSandbox([Deno.execPath(), "run", "-A", Deno.mainModule, ...Deno.args]);
   }
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => Deno.exit(130));
-  const results = await runAll(options._.length > 0 ? options._ : known, options.smoke === true);
+  const results = await runAll(options._.length > 0 ? wanted.flat() : known, options.smoke === true);
   const failed = results.filter(({ failure }) => failure !== undefined);
   console.log(`\n${results.length - failed.length} of ${results.length} scenarios held.`);
   for (const { name } of failed) console.log(`  failed: ${name}`);

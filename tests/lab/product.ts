@@ -12,17 +12,25 @@ const START_TIMEOUT_MS = 15_000;
 /** A server that lost its client is busy until it notices: transfers take turns. */
 const IPERF_PORTS = [5201, 5202, 5203, 5204, 5205, 5206, 5207, 5208, 5209, 5210];
 
-const POLICY = `[[site]]
+/** Everything of a policy file but resources and the client. */
+export const POLICY_HEAD = `[[site]]
 name = "lab"
 
 [[gateway]]
 name = "gateway"
 token = "${GATEWAY_TOKEN}"
 
+[[relay]]
+ipv4 = "198.51.100.2"
+ipv6 = "2001:db8:1::2"
+secret = "${RELAY_SECRET}"
+
 [[client]]
 name = "client"
 token = "${CLIENT_TOKEN}"
+`;
 
+const POLICY = `${POLICY_HEAD}
 [[resource]]
 name = "private v4"
 address = "10.50.0.0/24"
@@ -34,16 +42,19 @@ name = "private v6"
 address = "fd50::/64"
 allow = ["client"]
 filters = ["icmp", "tcp/80", "tcp/5201-5210", "udp"]
-
-[[relay]]
-ipv4 = "198.51.100.2"
-ipv6 = "2001:db8:1::2"
-secret = "${RELAY_SECRET}"
 `;
+
+export interface ProductOptions {
+  /** The policy file's text; two networks with filters when absent. */
+  readonly policy?: string;
+  /** The gateway records flows in {@link Product.flowFile}. */
+  readonly flowLogs?: boolean;
+}
 
 export class Product implements AsyncDisposable {
   readonly internet: Internet;
   readonly #folder: string;
+  readonly #options: ProductOptions;
   readonly #command = posternCommand();
   #transfers = 0;
   portal!: BackgroundProcess;
@@ -51,15 +62,16 @@ export class Product implements AsyncDisposable {
   gateway!: BackgroundProcess;
   client!: BackgroundProcess;
 
-  private constructor(internet: Internet, folder: string) {
+  private constructor(internet: Internet, folder: string, options: ProductOptions) {
+    this.#options = options;
     this.internet = internet;
     this.#folder = folder;
   }
 
   /** Everything up but the client. */
-  static async start(internet: Internet): Promise<Product> {
-    const product = new Product(internet, await Deno.makeTempDir({ dir: "/run" }));
-    await Deno.writeTextFile(product.policyFile, POLICY);
+  static async start(internet: Internet, options: ProductOptions = {}): Promise<Product> {
+    const product = new Product(internet, await Deno.makeTempDir({ dir: "/run" }), options);
+    await Deno.writeTextFile(product.policyFile, product.policy);
     await Deno.writeTextFile(`${product.#folder}/secret`, RELAY_SECRET);
     product.#startServers();
     await Promise.all([product.startPortal(), product.startRelay()]);
@@ -71,8 +83,12 @@ export class Product implements AsyncDisposable {
     return `${this.#folder}/policy.toml`;
   }
 
+  get flowFile(): string {
+    return `${this.#folder}/flows.jsonl`;
+  }
+
   get policy(): string {
-    return POLICY;
+    return this.#options.policy ?? POLICY;
   }
 
   async startPortal(): Promise<void> {
@@ -175,7 +191,11 @@ export class Product implements AsyncDisposable {
   #start(host: "portal" | "relay" | "gateway" | "client", args: readonly string[]): BackgroundProcess {
     return this.internet.host(host).start([...this.#command, ...args], {
       label: `postern ${host}`,
-      env: { RUST_LOG: "debug", FIREZONE_ID: host === "gateway" ? "lab-gateway" : "lab-client" },
+      env: {
+        RUST_LOG: "debug",
+        FIREZONE_ID: host === "gateway" ? "lab-gateway" : "lab-client",
+        ...(this.#options.flowLogs ? { FIREZONE_FLOW_LOGS: this.flowFile } : {}),
+      },
     });
   }
 
@@ -192,8 +212,11 @@ export class Product implements AsyncDisposable {
 }
 
 /** An internet with the product in it, for the length of `body`; on a failure the programs' last words are told. */
-export async function withProduct(body: (product: Product) => Promise<void>): Promise<void> {
-  await using product = await Product.start(await Internet.build());
+export async function withProduct(
+  body: (product: Product) => Promise<void>,
+  options: ProductOptions = {},
+): Promise<void> {
+  await using product = await Product.start(await Internet.build(), options);
   try {
     await body(product);
   } catch (error) {
