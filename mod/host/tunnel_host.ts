@@ -40,19 +40,25 @@ export interface TunnelHostOptions {
    * is larger into single packets.
    */
   readonly gsoMaxSize?: number;
+  /** IPv4 addresses that this host answers itself on the device, besides the tunnel's own: `100.100.111.1`. */
+  readonly localAddresses?: readonly string[];
 }
 
 export class TunnelHost {
   readonly #socket = new RouteSocket();
   readonly #tunName: string;
   readonly #masquerade: boolean;
+  readonly #local: readonly Prefix[];
   readonly #gsoMaxSize: number | undefined;
   readonly #ownRules: IpFamily[] = [];
   #routed = new Map<string, Prefix>();
   #forwarding: Forwarding | undefined;
   #closed = false;
 
-  constructor({ tunName = TUN_NAME, masquerade = false, gsoMaxSize }: TunnelHostOptions = {}) {
+  constructor(
+    { tunName = TUN_NAME, masquerade = false, gsoMaxSize, localAddresses = [] }: TunnelHostOptions = {},
+  ) {
+    this.#local = localAddresses.map(parsePrefix);
     this.#gsoMaxSize = gsoMaxSize;
     this.#tunName = tunName;
     this.#masquerade = masquerade;
@@ -78,14 +84,20 @@ export class TunnelHost {
       })
     );
     this.#socket.changeLink(link.index, { mtu: MTU });
-    for (const present of this.#socket.addresses(link.index)) {
-      if (!FAMILIES.some((family) => samePrefix(present, wanted[family]))) {
-        this.#socket.deleteAddress(link.index, present);
-      }
+    const present = this.#socket.addresses(link.index);
+    const isOwn = (address: Prefix) => FAMILIES.some((family) => samePrefix(address, wanted[family]));
+    // The kernel sends from the address that came first: that has to be the tunnel's own.
+    const isSettled = present.some((address) => samePrefix(address, wanted[4]));
+    for (const address of present) {
+      const stays = isOwn(address) || (isSettled && this.#local.some((local) => samePrefix(address, local)));
+      if (!stays) this.#socket.deleteAddress(link.index, address);
     }
     const available = FAMILIES.filter((family) =>
       this.#socket.addAddress(link.index, wanted[family]) !== "unsupported"
     );
+    if (available.includes(4)) {
+      for (const address of this.#local) this.#socket.addAddress(link.index, address);
+    }
     if (available.length === 0) {
       throw new Error(`Cannot configure ${this.#tunName}: this host has neither IPv4 nor IPv6. Enable one.`);
     }

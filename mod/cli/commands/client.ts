@@ -1,6 +1,6 @@
 /** `postern client`: the lab client. It sees the world as a Firezone client does; tests, demo and bench use it. */
 import { randomUUID } from "node:crypto";
-import { startClient } from "../../embedded/client/mod.ts";
+import { DNS_SENTINEL, startClient } from "../../embedded/client/mod.ts";
 import { GSO_MAX_SIZE, systemFacts, TunnelHost } from "../../host/mod.ts";
 import type { Command } from "../command.ts";
 import { readFileIfAny } from "../files.ts";
@@ -44,7 +44,11 @@ export const client: Command = {
     const portal = portalIdentity(options, token, options.id ?? randomUUID(), systemFacts(), readFileIfAny);
     startLogging(options.logFormat as LogFormat, environment("RUST_LOG"));
     return await runService("client", async () => {
-      const host = new TunnelHost({ tunName: tunnel.tunName, gsoMaxSize: GSO_MAX_SIZE });
+      const host = new TunnelHost({
+        tunName: tunnel.tunName,
+        gsoMaxSize: GSO_MAX_SIZE,
+        localAddresses: [DNS_SENTINEL],
+      });
       return tunnelService(await startClient({ portal, tunnel, host }));
     }, address);
   },

@@ -20,7 +20,7 @@ serveDataThread({
     return {
       core: client,
       handlePortal: (event, now) => client.handlePortal(reviveClientEvent(event as ClientEvent), now),
-      handleNames: () => {},
+      handleNames: (reply, now) => client.handleNames(reply, now),
       report,
       reportEnd: report,
     };

@@ -1,7 +1,10 @@
 /** Turns what the client says into messages for the control thread. */
 import type { FromData } from "../../runtime/messages.ts";
 import { log, reportNode } from "../../runtime/report.ts";
+import type { ClientResource } from "../../portal/types.ts";
 import type { ClientOutput } from "./client.ts";
+
+const PROXY_RANGES = ["100.96.0.0/11", "fd00:2021:1111:8000::/107"];
 
 export function reportClient(output: ClientOutput): FromData | undefined {
   switch (output.type) {
@@ -11,10 +14,10 @@ export function reportClient(output: ClientOutput): FromData | undefined {
       return {
         type: "interface",
         interface: output.interface,
-        networks: output.resources.flatMap((r) =>
-          r.type === "internet" ? ["0.0.0.0/0", "::/0"] : r.cidr ? [r.cidr.text] : []
-        ),
+        networks: [...new Set(output.resources.flatMap(networksOf))],
       };
+    case "names":
+      return { type: "names", request: output.request };
     case "flow":
       return log("info", "Resource is reachable through a gateway", {
         resource: output.resourceId,
@@ -28,4 +31,10 @@ export function reportClient(output: ClientOutput): FromData | undefined {
     case "node":
       return reportNode(output.event, "gateway");
   }
+}
+
+/** What has to be routed into the tunnel to reach it. */
+function networksOf(resource: ClientResource): readonly string[] {
+  if (resource.type === "internet") return ["0.0.0.0/0", "::/0"];
+  return resource.type === "dns" ? PROXY_RANGES : [resource.cidr!.text];
 }
