@@ -51,7 +51,7 @@ export const RELAY_OPTIONS = {
   },
 } as const satisfies OptionTable;
 
-/** @param refused addresses that the relay must not send to: those of the portal */
+/** @param refused addresses that the relay must not send to, besides this host's own: those of the portal */
 export function relayOptions(
   values: OptionValues<typeof RELAY_OPTIONS>,
   refused: readonly string[],
@@ -72,9 +72,15 @@ export function relayOptions(
     port: parsePort(values.relayPort, "`--relay-port`"),
     portRange: parsePortRange(values.relayPorts, "`--relay-ports`"),
     allowedPeers: parseCidrs(values.relayAllow ?? "", "`--relay-allow`"),
-    refusedPeers: refused,
+    refusedPeers: [...refused, ...ownAddresses([addresses.v4, addresses.v6])],
     ...(stampSecret === undefined ? {} : { stampSecret }),
   };
+}
+
+/** What listens on this host's other addresses is not for whoever holds a relay credential. */
+function ownAddresses(relays: readonly (string | undefined)[]): string[] {
+  const addresses = Deno.networkInterfaces().map(({ address }) => address.replace(/%.*$/, ""));
+  return [...new Set(addresses)].filter((address) => !relays.includes(address));
 }
 
 export interface RelayService extends Service {
