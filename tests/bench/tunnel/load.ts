@@ -108,7 +108,7 @@ function cpuTimes({ processes }: RunningContender): CpuTimes {
 }
 
 /** User and system time of a process, all its threads (proc_pid_stat(5), fields 14 and 15). */
-function cpuSeconds(pid: number): number {
+export function cpuSeconds(pid: number): number {
   const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS;
