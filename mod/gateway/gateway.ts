@@ -207,8 +207,9 @@ export class Gateway implements Gate {
       }
       accessEnded ||= event.type === "access-expired" || event.type === "peer-removed";
       if (event.type === "peer-removed") {
+        // Not of a client that was granted something again before this was read.
         const connection = this.#node.connection(event.clientId);
-        if (connection) this.#sayGoodbye(connection, now);
+        if (connection && connection.owner === event.peer) this.#sayGoodbye(connection, now);
       }
       this.#outputs.push(event.type === "resolve" ? event : { type: "policy", event });
     }

@@ -287,7 +287,8 @@ export class Channel {
   #handleDisconnect(payload: unknown, now: number): void {
     const reason = (payload as { reason?: unknown } | null)?.reason;
     if (reason !== "token_expired") {
-      return this.#hangUp(`the portal disconnected us: ${printable(String(reason), 60)}`, now);
+      const why = typeof reason === "string" ? printable(reason, 60) : "unspecified";
+      return this.#hangUp(`the portal disconnected us: ${why}`, now);
     }
     this.#events.push({ type: "hangup", code: 1000, reason: "disconnected" });
     this.#fail(

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { encodeControl } from "../../mod/policy/mod.ts";
+import { UNIX_NOW } from "../embedded/relay_harness.ts";
 import { CLIENT_ID, Duo, GATEWAY_ID, RESOURCE_ID } from "./duo.ts";
 import { udp } from "./packets.ts";
 
@@ -156,6 +157,18 @@ Deno.test("an expired grant ends access within a second and says goodbye", () =>
   duo.advance(10_000);
   assert.equal(duo.policy.peerById(CLIENT_ID), undefined);
   assert.equal(duo.gatewayEnd.node.connection(CLIENT_ID), undefined);
+});
+
+Deno.test("a client that is granted access in the moment in which its last grant has run out keeps its connection", () => {
+  const duo = connected();
+  duo.authorize(UNIX_NOW + Math.ceil(duo.now / 1000) + 2);
+  const connection = duo.gatewayEnd.node.connection(CLIENT_ID);
+  duo.now += 10_000; // Nothing has looked at the clock since.
+  duo.authorize();
+  duo.settle();
+  assert.equal(duo.gatewayEnd.node.connection(CLIENT_ID), connection);
+  duo.fromClient(REQUEST);
+  assert.deepEqual(duo.atGateway.splice(0), [REQUEST]);
 });
 
 Deno.test("twelve quiet minutes in between cost nothing: the next packet arrives", () => {

@@ -187,6 +187,12 @@ Deno.test("phx_close and other disconnects mean reconnect, phx_error means nothi
     "0 hangup 1000",
     "0 down 500: the portal disconnected us: certificate_revoked",
   ]);
+  for (const reason of [undefined, null, 7, { toString: 1 }, { toString: null, valueOf: null }]) {
+    assert.deepEqual(after("disconnect", { reason }), [
+      "0 hangup 1000",
+      "0 down 500: the portal disconnected us: unspecified",
+    ]);
+  }
   assert.deepEqual(after("disconnect", { reason: "token_expired" }), [
     "0 hangup 1000",
     "0 failed token_expired",
