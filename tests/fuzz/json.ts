@@ -121,7 +121,7 @@ function oddValue(value: unknown, dice: Dice, depth: number): unknown {
     case 6:
       return asObject([[dice.pick(ODD_KEYS), oddValue(undefined, dice, depth - 1)]]);
     default:
-      return {};
+      return dice.pick<unknown>([{}, { toString: 1, valueOf: 1 }]);
   }
 }
 

@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { clientCodec, type Dialect, gatewayCodec, PortalSession } from "../../mod/portal/mod.ts";
+import {
+  clientCodec,
+  type ClientCommand,
+  type ClientEvent,
+  type Dialect,
+  gatewayCodec,
+  type GatewayCommand,
+  type GatewayEvent,
+  PortalSession,
+} from "../../mod/portal/mod.ts";
 import { Duo } from "../gateway/duo.ts";
 import { CLIENT_ID, GATEWAY_ID, RESOURCE_ID, seededRandom } from "../portal/support.ts";
 import corpus from "./corpus/portal_session.hex" with { type: "text" };
@@ -56,8 +65,10 @@ class Machine {
     const kind = feed.u8();
     const isClient = (kind & 1) === 1;
     const session: Link = isClient ? this.#client : this.#gateway;
-    if (kind < TEXT) session.handleText(new TextDecoder().decode(feed.rest()), this.#now);
-    else if (kind < REPLIED) {
+    if (kind < TEXT) {
+      if (kind & 2) this.#revive(isClient ? this.#client : this.#gateway);
+      session.handleText(new TextDecoder().decode(feed.rest()), this.#now);
+    } else if (kind < REPLIED) {
       const payload = feed.below(3) === 0
         ? { status: "error", response: { reason: feed.pick(["unmatched topic", "unknown_message", "?"]) } }
         : REPLY.payload;
@@ -72,6 +83,17 @@ class Machine {
       }
     }
     return `${kind < TEXT ? "text" : kind} ${this.#drain()}`;
+  }
+
+  /** Joined again, unless it is the end or a pause is asked for: a link that is down hears nothing. */
+  #revive(
+    session: PortalSession<GatewayEvent, GatewayCommand> | PortalSession<ClientEvent, ClientCommand>,
+  ): void {
+    if (session.isJoined || session.pollTimeout() === undefined) return;
+    this.#now = Math.max(this.#now, session.pollTimeout()!);
+    session.handleTimeout(this.#now);
+    session.handleOpen(this.#now);
+    session.handleText(JSON.stringify({ ...REPLY, ref: 0 }), this.#now);
   }
 
   #socket(session: Link, feed: Feed): void {
