@@ -25,6 +25,8 @@ const PEERS: readonly Peer[] = [
   program("tracepath", "iputils-tracepath"),
   program("traceroute", "traceroute"),
   program("curl", "curl"),
+  program("dnsmasq", "dnsmasq-base"),
+  program("dig", "bind9-dnsutils"),
   program("iperf3", "iperf3"),
   program("wg", "wireguard-tools"),
   program("wireguard-go", "wireguard-go"),

@@ -44,11 +44,23 @@ allow = ["client"]
 filters = ["icmp", "tcp/80", "tcp/5201-5210", "udp"]
 `;
 
+export type { Host } from "../../mod/embedded/testbed/mod.ts";
+
 export interface ProductOptions {
   /** The policy file's text; two networks with filters when absent. */
   readonly policy?: string;
   /** The gateway records flows in {@link Product.flowFile}. */
   readonly flowLogs?: boolean;
+  /** What the gateway sees in place of files of this machine, by their paths; see {@link Product.gatewayFile}. */
+  readonly gatewayFiles?: Readonly<Record<string, string>>;
+}
+
+/** The command as one that sees other files in these places, target by source; nobody else sees them. */
+export function withFiles(files: Readonly<Record<string, string>>, command: readonly string[]): string[] {
+  const mounts = Object.entries(files).map(([target, source]) => `mount --bind '${source}' '${target}' && `);
+  return mounts.length === 0
+    ? [...command]
+    : ["unshare", "-m", "sh", "-c", `${mounts.join("")}exec "$@"`, "sh", ...command];
 }
 
 export class Product implements AsyncDisposable {
@@ -73,6 +85,9 @@ export class Product implements AsyncDisposable {
     const product = new Product(internet, await Deno.makeTempDir({ dir: "/run" }), options);
     await Deno.writeTextFile(product.policyFile, product.policy);
     await Deno.writeTextFile(`${product.#folder}/secret`, RELAY_SECRET);
+    for (const [path, text] of Object.entries(options.gatewayFiles ?? {})) {
+      await Deno.writeTextFile(product.gatewayFile(path), text);
+    }
     product.#startServers();
     await Promise.all([product.startPortal(), product.startRelay()]);
     await product.startGateway();
@@ -85,6 +100,11 @@ export class Product implements AsyncDisposable {
 
   get flowFile(): string {
     return `${this.#folder}/flows.jsonl`;
+  }
+
+  /** The file that the gateway sees at `path`; write into it to change what it sees. */
+  gatewayFile(path: string): string {
+    return `${this.#folder}/gateway${path.replaceAll("/", "-")}`;
   }
 
   get policy(): string {
@@ -189,7 +209,9 @@ export class Product implements AsyncDisposable {
   }
 
   #start(host: "portal" | "relay" | "gateway" | "client", args: readonly string[]): BackgroundProcess {
-    return this.internet.host(host).start([...this.#command, ...args], {
+    const seen = host === "gateway" ? Object.keys(this.#options.gatewayFiles ?? {}) : [];
+    const files = Object.fromEntries(seen.map((path) => [path, this.gatewayFile(path)]));
+    return this.internet.host(host).start(withFiles(files, [...this.#command, ...args]), {
       label: `postern ${host}`,
       env: {
         RUST_LOG: "debug",
