@@ -7,6 +7,8 @@
 
 const MAX_NAME = 255;
 const MAX_LABEL = 63;
+/** As many as a name can have labels; a message full of names at the end of a longer chain would be hard work. */
+const MAX_POINTERS = 127;
 const DOT = 0x2e, BACKSLASH = 0x5c;
 
 /**
@@ -14,7 +16,7 @@ const DOT = 0x2e, BACKSLASH = 0x5c;
  * pointer must lead strictly backwards, so that reading ends whatever the bytes are.
  */
 export function readName(bytes: Uint8Array, offset: number): { text: string; end: number } | undefined {
-  let text = "", size = 1, end = -1, at = offset, lowest = offset;
+  let text = "", size = 1, end = -1, at = offset, lowest = offset, pointers = 0;
   for (;;) {
     const length = bytes[at];
     if (length === undefined) return undefined;
@@ -24,7 +26,7 @@ export function readName(bytes: Uint8Array, offset: number): { text: string; end
       if (low === undefined) return undefined;
       if (end < 0) end = at + 2;
       at = (length & 0x3f) << 8 | low;
-      if (at >= lowest) return undefined;
+      if (at >= lowest || ++pointers > MAX_POINTERS) return undefined;
       lowest = at;
     } else {
       size += 1 + length;
