@@ -67,9 +67,12 @@ export function fuzz(target: FuzzTarget, options: FuzzOptions): FuzzReport {
     journal.push(input);
     executions++;
     let error: unknown;
-    const startedAt = clock();
+    let startedAt = clock();
     try {
-      machine ??= target.start();
+      if (machine === undefined) {
+        machine = target.start();
+        startedAt = clock();
+      }
       const outcome = machine(input.slice());
       if (!outcomes.has(outcome)) {
         outcomes.add(outcome);

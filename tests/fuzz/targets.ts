@@ -3,6 +3,8 @@ import { target as candidate } from "./candidate_fuzz.ts";
 import { target as channelData } from "./channel_data_fuzz.ts";
 import { target as cli } from "./cli_fuzz.ts";
 import { target as controlPacket } from "./control_packet_fuzz.ts";
+import { target as dns } from "./dns_fuzz.ts";
+import { target as dnsMessage } from "./dns_message_fuzz.ts";
 import { target as icmpError } from "./icmp_error_fuzz.ts";
 import { target as ipHeader } from "./ip_header_fuzz.ts";
 import { target as node } from "./node_fuzz.ts";
@@ -31,6 +33,8 @@ export const TARGETS: Readonly<Record<string, FuzzTarget>> = {
   wireguard,
   node,
   relay,
+  dns_message: dnsMessage,
+  dns,
   portal_messages: portalMessages,
   portal_session: portalSession,
   portal,
