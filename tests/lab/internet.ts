@@ -15,6 +15,7 @@
  */
 import {
   blockUdp,
+  type CableEnd,
   type Host,
   type NatKind,
   setLoss,
@@ -113,6 +114,13 @@ export class Internet implements AsyncDisposable {
         );
       }
     }
+  }
+
+  /** One host more, at the far end of a cable from one that is there. */
+  async attach(name: string, near: CableEnd, far: Omit<CableEnd, "host">): Promise<Host> {
+    const host = await this.#bed.host(name);
+    await this.#bed.link(near, { ...far, host });
+    return host;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

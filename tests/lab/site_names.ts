@@ -58,7 +58,7 @@ export class SiteNames {
   async startServer(): Promise<void> {
     const settings = `keep-in-foreground\nno-resolv\nno-hosts\nno-daemon\nuser=\ngroup=\nlog-queries\n` +
       `log-facility=-\nbind-interfaces\nlisten-address=${NAMESERVER[4]},${NAMESERVER[6]}\n` +
-      `local=/test/\nlocal-ttl=1\naddn-hosts=${this.#folder}/hosts/moving\n${RECORDS}`;
+      `local=/test/\nlocal-ttl=1\nedns-packet-max=4096\naddn-hosts=${this.#folder}/hosts/moving\n${RECORDS}`;
     await Deno.writeTextFile(`${this.#folder}/dnsmasq.conf`, settings);
     const command = ["dnsmasq", `--conf-file=${this.#folder}/dnsmasq.conf`, "--pid-file="];
     this.#server = this.product.internet.host("res2").start(command, { label: "dnsmasq" });
@@ -103,10 +103,28 @@ export class SiteNames {
     return code === 0 ? stdout.trim() : stderr.trim();
   }
 
-  /** What dig prints (short form unless told otherwise), lines sorted. */
+  /**
+   * Milliseconds until the system says that a name is unreachable over this family. One of its addresses only: curl
+   * tries one each second.
+   */
+  async refusal(name: string, family: 4 | 6 = 4): Promise<number> {
+    const [address] = (await this.dig(family === 4 ? "A" : "AAAA", name)).split("\n");
+    const started = performance.now();
+    const said = await this.curl(name, "--resolve", `${name}:80:${address}`);
+    if (!/Failed to connect|unreachable|No route/.test(said)) {
+      throw new Error(`${name} is not refused: ${said}`);
+    }
+    return performance.now() - started;
+  }
+
+  /** The records that dig finds, sorted. */
   async dig(...args: readonly string[]): Promise<string> {
-    const { stdout } = await this.application(["dig", "+short", "+time=6", "+tries=1", ...args]);
-    return stdout.trim().split("\n").sort().join("\n");
+    return (await this.digAll("+short", ...args)).trim().split("\n").sort().join("\n");
+  }
+
+  /** Everything that dig prints. */
+  async digAll(...args: readonly string[]): Promise<string> {
+    return (await this.application(["dig", "+time=6", "+tries=1", ...args])).stdout;
   }
 }
 

@@ -18,16 +18,12 @@ export const scenario: Scenario = {
       report.step("an A record only: IPv4 works, IPv6 is refused at once");
       assert.equal(await names.curl("v4.lab.test"), PAGE);
       assert.equal(await names.curl("v4.lab.test", "-4"), PAGE);
-      let started = performance.now();
-      assert.match(await names.curl("v4.lab.test", "-6"), /Failed to connect|unreachable|No route/);
-      assert.ok(performance.now() - started < 3000, "refused at once");
+      assert.ok(await names.refusal("v4.lab.test", 6) < 1000);
 
       report.step("an AAAA record only: IPv6 works, IPv4 is refused at once");
       assert.equal(await names.curl("v6.lab.test"), PAGE);
       assert.equal(await names.curl("v6.lab.test", "-6"), PAGE);
-      started = performance.now();
-      assert.match(await names.curl("v6.lab.test", "-4"), /Failed to connect|unreachable|No route/);
-      assert.ok(performance.now() - started < 3000, "refused at once");
+      assert.ok(await names.refusal("v6.lab.test", 4) < 1000);
 
       report.step("both, and an alias of them");
       for (const name of ["both.lab.test", "alias.lab.test", "ALIAS.Lab.Test"]) {

@@ -25,9 +25,7 @@ export const scenario: Scenario = {
       );
 
       report.step("a name that does not exist is unreachable at once, and reachable once it exists");
-      let started = performance.now();
-      assert.match(await names.curl("missing.lab.test"), /Failed to connect|unreachable|No route/);
-      assert.ok(performance.now() - started < 3000, "refused at once");
+      assert.ok(await names.refusal("missing.lab.test") < 1000);
       assert.ok(names.queries.includes("A missing.lab.test.elsewhere.test"), "the search list was tried");
       await Deno.writeTextFile(
         product.gatewayFile("/etc/hosts"),
@@ -39,10 +37,8 @@ export const scenario: Scenario = {
       await names.stopServer();
       await new Promise((resolve) => setTimeout(resolve, 2500));
       assert.equal(await names.curl("both.lab.test"), PAGE);
-      started = performance.now();
-      assert.match(await names.curl("round.lab.test"), /Failed to connect|unreachable|No route/);
-      report.note(`unreachable after ${((performance.now() - started) / 1000).toFixed(1)} s`);
-      assert.match(await names.dig("+noshort", "+nocookie", "TXT", "info.lab.test"), /status: SERVFAIL/);
+      report.note(`unreachable after ${(await names.refusal("round.lab.test") / 1000).toFixed(1)} s`);
+      assert.match(await names.digAll("+nocookie", "TXT", "info.lab.test"), /status: SERVFAIL/);
 
       report.step("it comes back, and so do the names");
       await names.startServer();
