@@ -9,6 +9,8 @@ const MAX_NAME = 255;
 const MAX_LABEL = 63;
 /** As many as a name can have labels; a message full of names at the end of a longer chain would be hard work. */
 const MAX_POINTERS = 127;
+/** Pointers lead to names, and the first of them is behind the header. */
+const FIRST_NAME = 12;
 const DOT = 0x2e, BACKSLASH = 0x5c;
 
 /**
@@ -26,7 +28,7 @@ export function readName(bytes: Uint8Array, offset: number): { text: string; end
       if (low === undefined) return undefined;
       if (end < 0) end = at + 2;
       at = (length & 0x3f) << 8 | low;
-      if (at >= lowest || ++pointers > MAX_POINTERS) return undefined;
+      if (at < FIRST_NAME || at >= lowest || ++pointers > MAX_POINTERS) return undefined;
       lowest = at;
     } else {
       size += 1 + length;
