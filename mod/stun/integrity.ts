@@ -3,9 +3,9 @@
  * set as if the message ended behind it. Keys: the password itself for ICE (short-term), MD5 of
  * `username:realm:password` for TURN (long-term, RFC 8489 §9.2.2).
  */
-import { hmac } from "@noble/hashes/hmac.js";
-import { md5, sha1 } from "@noble/hashes/legacy.js";
+import { md5 } from "@noble/hashes/legacy.js";
 import { HEADER_SIZE } from "./constants.ts";
+import { HmacSha1 } from "./hmac_sha1.ts";
 import type { StunMessage } from "./message.ts";
 
 export const INTEGRITY_SIZE = 20;
@@ -37,5 +37,14 @@ export function messageIntegrity(bytes: Uint8Array, end: number, key: Uint8Array
   const length = end + 4 + INTEGRITY_SIZE - HEADER_SIZE;
   header[2] = length >> 8;
   header[3] = length & 255;
-  return hmac.create(sha1, key).update(header).update(bytes.subarray(HEADER_SIZE, end)).digest();
+  return keyed(key).sign(header, bytes, HEADER_SIZE, end);
+}
+
+/** Prepared keys, for as long as their owners keep the bytes (and don't change them). */
+const prepared = new WeakMap<Uint8Array, HmacSha1>();
+
+function keyed(key: Uint8Array): HmacSha1 {
+  let hmac = prepared.get(key);
+  if (!hmac) prepared.set(key, hmac = new HmacSha1(key));
+  return hmac;
 }
