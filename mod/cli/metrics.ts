@@ -1,4 +1,5 @@
 /** Prometheus' text exposition format 0.0.4. */
+import { counterHelp } from "./counter_help.ts";
 
 export interface Metric {
   /** Without the prefix: `portal_connected`. */
@@ -42,7 +43,7 @@ export function counterMetrics(counters: ReadonlyMap<string, number>): Metric[] 
   return [...counters].map(([name, value]) => ({
     name,
     kind: "counter",
-    help: `Packet path: ${name.replaceAll("_", " ")}.`,
+    help: counterHelp(name) ?? `Packet path: ${name.replaceAll("_", " ")}.`,
     value,
   }));
 }
