@@ -21,6 +21,7 @@ import { type Candidate, formatCandidate, type IceAgent, type IceState, type Ice
 import type { SocketAddress } from "../packet/address.ts";
 import { Path } from "../packet/path.ts";
 import type { Tunnel } from "../wireguard/mod.ts";
+import { ChannelBudget } from "./channel_budget.ts";
 import { Fifo } from "./fifo.ts";
 import type { ConnectionRequest, ConnectionStatus, NodeEvent, PathKind } from "./types.ts";
 
@@ -65,6 +66,7 @@ export class Connection {
   readonly news = new Fifo<ConnectionNews>();
   /** Where data goes; meaningful while `nominated` is set. Rewritten in place when the path moves. */
   readonly path = new Path();
+  readonly channels: ChannelBudget;
   nominated: Nomination | undefined;
   state: "connecting" | "connected" | "idle" | "failed" = "connecting";
   failure = "";
@@ -105,6 +107,7 @@ export class Connection {
     this.#createdAt = now;
     this.#lastActivity = now;
     this.heardAt = now;
+    this.channels = new ChannelBudget(now);
     this.wakeAt = now;
   }
 

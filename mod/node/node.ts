@@ -333,7 +333,8 @@ export class Node {
       }
       const relay = this.#relays.get(connection.relayId);
       const isRelayed = relay?.relayedAddress(out.base.family)?.equals(out.base);
-      this.#send(isRelayed ? relay : undefined, out.base, out.remote, out.payload, now);
+      if (isRelayed && !connection.channels.allows(out.remote, now)) this.#count.noChannel();
+      else this.#send(isRelayed ? relay : undefined, out.base, out.remote, out.payload, now);
     }
     for (let news = connection.news.shift(); news; news = connection.news.shift()) {
       const { peerId } = connection;
@@ -393,7 +394,7 @@ export class Node {
 
   #bind(connection: Connection, remote: SocketAddress, now: number): void {
     const allocation = this.#relays.get(connection.relayId);
-    if (!allocation) return;
+    if (!allocation || !connection.channels.allows(remote, now)) return;
     allocation.bind(remote, now);
     this.#relays.settle(allocation, now);
     this.#collectRelays(now);
