@@ -29,6 +29,17 @@ export const CLIENT_SOCKET = SocketAddress.of("192.0.2.10", 52625)!;
 export const GATEWAY_SOCKET = SocketAddress.of("192.0.2.20", 52625)!;
 const RELAY_SOCKET = SocketAddress.of(RELAY_V4, 3478)!;
 
+/** A name behind the gateway, for {@link openName}. */
+export const DOMAIN = "app.example.com", PROXY = "100.96.0.1", REAL = "172.20.0.100";
+const NAME_ID = "77777777-7777-4777-8777-777777777777";
+
+/** Gives the client a DNS resource whose proxy address is already mapped. */
+export function openName({ policy, now }: Duo): void {
+  const resource = { type: "dns", id: NAME_ID, name: "App", address: "*.example.com", filters: [] } as const;
+  const peer = policy.grant({ client: { id: CLIENT_ID, ...CLIENT_TUNNEL }, resource, expiresAt: null }, now);
+  policy.setupNat(peer, NAME_ID, DOMAIN, [parseIp(REAL)!], [parseIp(PROXY)!]);
+}
+
 interface Datagram {
   readonly src: SocketAddress;
   readonly dst: SocketAddress;

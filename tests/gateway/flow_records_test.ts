@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { FlowClose, FlowRecord } from "../../mod/flows/mod.ts";
-import { CLIENT_ID, Duo, RESOURCE_ID } from "./duo.ts";
+import { CLIENT_ID, DOMAIN, Duo, GATEWAY_ID, openName, PROXY, REAL, RESOURCE_ID } from "./duo.ts";
 import { udp } from "./packets.ts";
 
 const REQUEST = udp("100.64.0.5", 40000, "10.0.0.9", 53, "question");
@@ -70,6 +70,24 @@ Deno.test("a super-packet counts as the packets that it becomes", () => {
   duo.gateway.shutdown(duo.now);
   const [close] = closed(duo);
   assert.deepEqual([close!.rx_packets, close!.rx_bytes], [4, 2509]);
+});
+
+Deno.test("a flow to a name is told with the name and the real address, and its answers are its own", () => {
+  const duo = connected();
+  openName(duo);
+  const connection = duo.clientEnd.node.connection(GATEWAY_ID)!;
+  duo.client.path.send(connection, udp("100.64.0.5", 4000, PROXY, 53, "hello"), duo.now);
+  duo.settle();
+  duo.fromGateway(udp(REAL, 53, "100.64.0.5", 4000, "hi"));
+  assert.equal(duo.atClient.splice(0).length, 1);
+  duo.gateway.shutdown(duo.now);
+  const close = closed(duo).find((record) => record.inner_dst_ip === REAL);
+  assert.deepEqual([close?.domain, close?.resource_name, close?.tx_bytes, close?.rx_bytes], [
+    DOMAIN,
+    "App",
+    5,
+    2,
+  ]);
 });
 
 Deno.test("a change of the path is no change of the flow", () => {
