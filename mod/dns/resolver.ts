@@ -21,6 +21,7 @@ import {
   TYPE_AAAA,
   TYPE_CNAME,
 } from "./message.ts";
+import type { Transport } from "./nameservers.ts";
 import { NameCache } from "./name_cache.ts";
 import { candidateNames } from "./resolv_conf.ts";
 import type { SystemConfig } from "./system_config.ts";
@@ -43,7 +44,7 @@ interface Lookup {
   readonly deadline: number;
   candidates: readonly string[] | undefined;
   /** Asks under way. */
-  readonly asks: Map<number, Query>;
+  readonly asks: Map<number, { readonly query: Query; readonly transport: Transport }>;
   addresses: Uint8Array[];
   /** Seconds. */
   ttl: number;
@@ -99,9 +100,9 @@ export class Resolver {
   handleOutcome({ ask, response }: Outcome, now: number): boolean {
     const lookup = this.#byAsk.get(ask);
     if (!lookup) return false;
-    const query = lookup.asks.get(ask)!;
+    const { query, transport } = lookup.asks.get(ask)!;
     this.#forgetAsk(lookup, ask);
-    if (response?.truncated) this.#ask(lookup, query, "tcp", now);
+    if (response?.truncated && transport === "udp") this.#ask(lookup, query, "tcp", now);
     else if (!response || (response.rcode !== RCODE_OK && response.rcode !== RCODE_NXDOMAIN)) {
       lookup.hasFailed = true;
     } else {
@@ -164,9 +165,9 @@ export class Resolver {
     for (const bytes of queries) this.#ask(lookup, parseQuery(bytes)!, "udp", now);
   }
 
-  #ask(lookup: Lookup, query: Query, transport: "udp" | "tcp", now: number): void {
+  #ask(lookup: Lookup, query: Query, transport: Transport, now: number): void {
     const ask = this.#upstream.ask(query, transport, now);
-    lookup.asks.set(ask, query);
+    lookup.asks.set(ask, { query, transport });
     this.#byAsk.set(ask, lookup);
   }
 
