@@ -7,6 +7,11 @@ export class FrameReader {
   #buffer = new Uint8Array(INITIAL);
   #length = 0;
 
+  /** True when what has arrived ends within a message. */
+  get isInside(): boolean {
+    return this.#length > 0;
+  }
+
   push(bytes: Uint8Array): void {
     const needed = this.#length + bytes.length;
     if (needed > this.#buffer.length) {
