@@ -49,8 +49,8 @@ export type { Host } from "../../mod/embedded/testbed/mod.ts";
 export interface ProductOptions {
   /** The policy file's text; two networks with filters when absent. */
   readonly policy?: string;
-  /** The gateway records flows in {@link Product.flowFile}. */
-  readonly flowLogs?: boolean;
+  /** The gateway records flows in this file, or with `true` in one of the product's own. */
+  readonly flowLogs?: boolean | string;
   /** What the gateway sees in place of files of this machine, by their paths; see {@link Product.gatewayFile}. */
   readonly gatewayFiles?: Readonly<Record<string, string>>;
 }
@@ -99,7 +99,8 @@ export class Product implements AsyncDisposable {
   }
 
   get flowFile(): string {
-    return `${this.#folder}/flows.jsonl`;
+    const { flowLogs } = this.#options;
+    return typeof flowLogs === "string" ? flowLogs : `${this.#folder}/flows.jsonl`;
   }
 
   /** The file that the gateway sees at `path`; write into it to change what it sees. */
