@@ -63,7 +63,7 @@ export function loginRequest(login: Login): LoginRequest {
   query.append("public_key", formatKey(login.publicKey));
 
   const secure = base.protocol === "https:";
-  const port = explicitPort(login.apiUrl) ?? 443;
+  const port = portOf(base, login.apiUrl);
   const safeUrl = `${secure ? "wss" : "ws"}://${base.hostname}:${port}/${segments.join("/")}`;
   return {
     secure,
@@ -98,11 +98,11 @@ function parseBase(text: string): URL {
 }
 
 /**
- * The port as written. URL parsers drop a scheme's default port, but here no port means 443 whatever the scheme, so
- * `ws://host:80` has to be read from the text.
+ * Without a port it is 443, whatever the scheme. URL parsers drop a scheme's default port, so that `ws://host:80` has
+ * to be told from `ws://host` by the text.
  */
-function explicitPort(text: string): number | undefined {
-  const authority = /^[^:]+:\/\/([^/?#]*)/.exec(text)?.[1] ?? "";
-  const port = /:(\d+)$/.exec(authority)?.[1];
-  return port === undefined ? undefined : Number(port);
+function portOf(base: URL, text: string): number {
+  if (base.port !== "") return Number(base.port);
+  const authority = /^[^:]+:\/\/([^/?#\\]*)/.exec(text)?.[1] ?? "";
+  return base.protocol === "http:" && /:0*80$/.test(authority) ? 80 : 443;
 }

@@ -48,6 +48,7 @@ Deno.test("no port means 443, for plaintext as well; a written port counts even 
   assert.equal(port("http://portal.local:8080/"), 8080);
   assert.equal(port("ws://[2001:db8::1]"), 443);
   assert.equal(port("ws://[2001:db8::1]:81"), 81);
+  assert.equal(port("ws://portal.local\\:99999"), 443, "a backslash ends the host, as in every URL parser");
 });
 
 Deno.test("http means ws and https means wss; IPv6 literals are dialled without brackets", () => {
