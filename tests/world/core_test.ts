@@ -240,3 +240,41 @@ Deno.test("a client that lost its side but not its key gets on with the gateway'
   assert.ok(took !== undefined && took <= 2_000, `${took} ms`);
   assert.equal(gateway.machine.end.node.connection(client.id), kept);
 });
+
+Deno.test("traffic that starts while neither side has a relay flows soon after there is one", () => {
+  const stage = new CoreWorld({ relays: 0 });
+  const client = stage.clients[0]!, gateway = stage.gateways[0]!;
+  assert.equal(stage.firstEcho(client, gateway, 5_000), undefined);
+  stage.startRelay("relay-1");
+  const took = stage.firstEcho(client, gateway, 10_000);
+  assert.ok(
+    took !== undefined && took <= 3_000,
+    `${took} ms after the relay, without other news from the portal`,
+  );
+  assert.deepEqual(stage.violations, []);
+});
+
+Deno.test("relays reboot while the portal is away: same ids, other credentials, no word of removal", () => {
+  const { stage, world, client, gateway } = connected({ clientNat: "symmetric", gatewayNat: "symmetric" });
+  stage.portal.state = "lose";
+  stage.killRelay("relay-1");
+  stage.startRelay("relay-1");
+  world.run(20_000);
+  stage.portal.restore();
+  stage.initialise(client);
+  stage.initialise(gateway);
+  const took = stage.firstEcho(client, gateway, 10_000);
+  assert.ok(took !== undefined && took <= 3_000, `${took} ms`);
+  assert.deepEqual(stage.violations, []);
+});
+
+Deno.test("a client that sends many packets before its first connection loses none that it may keep", () => {
+  const stage = new CoreWorld();
+  const client = stage.clients[0]!, gateway = stage.gateways[0]!;
+  stage.world.after(0, () => {
+    for (let i = 0; i < 20; i++) stage.send(client, gateway);
+  });
+  stage.world.run(2_000);
+  assert.equal(client.arrivals.length, 20);
+  assert.deepEqual(stage.violations, []);
+});
