@@ -9,13 +9,20 @@
  */
 import { NobleAead } from "../../mod/crypto/mod.ts";
 import type { Aead } from "../../mod/crypto/types.ts";
-import { Client } from "../../mod/embedded/client/client.ts";
+import { Client, type ClientOutput } from "../../mod/embedded/client/client.ts";
 import { relayCredentials } from "../../mod/embedded/relay/mod.ts";
 import { FlowTracker } from "../../mod/flows/mod.ts";
 import { Gateway, type GatewayOutput } from "../../mod/gateway/mod.ts";
 import { parseIp, type Slab, SocketAddress } from "../../mod/packet/mod.ts";
 import { Policy } from "../../mod/policy/mod.ts";
-import type { CidrResource, ClientResource, Filter, GatewayCommand, Relay } from "../../mod/portal/types.ts";
+import type {
+  CidrResource,
+  ClientResource,
+  DnsResource,
+  Filter,
+  GatewayCommand,
+  Relay,
+} from "../../mod/portal/types.ts";
 import { RELAY_V4, RelayHarness, STAMP_SECRET, UNIX_NOW } from "../embedded/relay_harness.ts";
 import { End } from "./end.ts";
 
@@ -53,6 +60,8 @@ export interface DuoOptions {
   readonly seed?: number;
   /** The gateway follows flows. */
   readonly flows?: boolean;
+  /** The resource is a DNS resource of this pattern instead of a network. */
+  readonly pattern?: string;
   /** The cipher of both ends; noble by default. */
   readonly aead?: (slab: Slab) => Aead;
 }
@@ -76,17 +85,21 @@ export class Duo {
   readonly atGateway: Uint8Array[] = [];
   readonly atClient: Uint8Array[] = [];
   readonly outputs: GatewayOutput[] = [];
+  /** What the client said, but to the portal. */
+  readonly clientOutputs: ClientOutput[] = [];
   /** Everything that the gateway told the portal. */
   readonly commands: GatewayCommand[] = [];
   /** Everything that crossed the wire, for a look at sizes and ECN. */
   readonly wire: Datagram[] = [];
   readonly #filters: readonly Filter[];
+  readonly #pattern: string | undefined;
   readonly #inFlight: Datagram[] = [];
 
   constructor(options: DuoOptions = {}) {
     const { direct = true, filters = [], seed = 1, aead = (slab: Slab) => new NobleAead(slab) } = options;
     this.direct = direct;
     this.#filters = filters;
+    this.#pattern = options.pattern;
     this.clientEnd = new End("client", seed, () => this.now, aead);
     this.gatewayEnd = new End("gateway", seed + 1000, () => this.now, aead);
     this.client = new Client(this.clientEnd);
@@ -219,7 +232,7 @@ export class Duo {
         const { candidates } = command;
         this.gateway.handlePortal({ type: "ice_candidates", clientId: CLIENT_ID, candidates }, this.now);
       }
-    }
+    } else if (fromClient) this.clientOutputs.push(fromClient);
     if (fromClient) return true;
     const output = this.gateway.pollOutput();
     if (!output) return false;
@@ -271,7 +284,10 @@ export class Duo {
     }, this.now);
   }
 
-  resource(): CidrResource {
+  resource(): CidrResource | DnsResource {
+    if (this.#pattern !== undefined) {
+      return { type: "dns", id: RESOURCE_ID, name: "App", address: this.#pattern, filters: this.#filters };
+    }
     return {
       type: "cidr",
       id: RESOURCE_ID,
@@ -282,11 +298,13 @@ export class Duo {
   }
 
   #clientResource(): ClientResource {
+    const resource = this.resource();
     return {
-      type: "cidr",
+      ...(resource.type === "cidr"
+        ? { type: "cidr", cidr: resource.address }
+        : { type: "dns", pattern: resource.address }),
       id: RESOURCE_ID,
-      name: "LAN",
-      cidr: this.resource().address,
+      name: resource.name,
       addressDescription: undefined,
       sites: [],
       filters: [],

@@ -92,6 +92,7 @@ Deno.test("an init whose list omits the client revokes it; a missing list revoke
 Deno.test("an authorisation that can't be granted costs no connection that serves another resource", () => {
   const duo = connected();
   const resource = duo.resource();
+  assert.ok(resource.type === "cidr");
   duo.authorize(null, {
     ...resource,
     id: "55555555-5555-4555-8555-555555555555",
