@@ -3,34 +3,34 @@
  * KDF1..3 are built on it, AEAD is ChaCha20-Poly1305 with the counter as nonce. Control path: they allocate.
  */
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
-import { blake2s } from "@noble/hashes/blake2.js";
-import { hmac } from "@noble/hashes/hmac.js";
 import { utf8ToBytes } from "@noble/hashes/utils.js";
+import { blake2s, hmacBlake2s } from "./blake2s.ts";
 import { CONSTRUCTION, IDENTIFIER, KEY_LENGTH, LABEL_COOKIE, LABEL_MAC1, MAC_LENGTH } from "./constants.ts";
 
 const ZERO_NONCE = new Uint8Array(12);
 const EMPTY = new Uint8Array(0);
+const HASH_LENGTH = 32;
 
 /** 32-byte BLAKE2s of a ‖ b. */
 export function hash(a: Uint8Array, b: Uint8Array = EMPTY): Uint8Array {
-  return blake2s.create({ dkLen: 32 }).update(a).update(b).digest();
+  return blake2s(HASH_LENGTH, a, b);
 }
 
 /** 16-byte keyed BLAKE2s. */
 export function mac(key: Uint8Array, input: Uint8Array): Uint8Array {
-  return blake2s(input, { key, dkLen: MAC_LENGTH });
+  return blake2s(MAC_LENGTH, input, undefined, key);
 }
 
 /** KDF_count of the paper: `count` keys of 32 bytes from `key` and `input`. */
 export function kdf(key: Uint8Array, input: Uint8Array, count: 1 | 2 | 3): Uint8Array[] {
-  const secret = hmac(blake2s, key, input);
+  const secret = hmacBlake2s(key, input);
   const keys: Uint8Array[] = [];
   let block: Uint8Array = EMPTY;
   for (let i = 1; i <= count; i++) {
     const data = new Uint8Array(block.length + 1);
     data.set(block);
     data[block.length] = i;
-    block = hmac(blake2s, secret, data);
+    block = hmacBlake2s(secret, data);
     data.fill(0);
     keys.push(block);
   }
