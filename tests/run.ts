@@ -21,7 +21,7 @@ type Phase = typeof PHASES[number];
 
 /** Folders of `tests/` that are neither pure rooms nor part of `deno test`. */
 const SYSTEM_FOLDERS: readonly string[] = ["cli", "host", "runtime", "embedded", "ffi"];
-const OTHER_FOLDERS: readonly string[] = ["interop", "lab", "bench", "fuzz"];
+const OTHER_FOLDERS: readonly string[] = ["interop", "lab", "bench"];
 
 const CI = Boolean(Deno.env.get("CI"));
 const leftOut: string[] = [];

@@ -53,6 +53,7 @@ export const target: FuzzTarget = {
   ],
   corpus,
   generate: dnsMessage,
+  smoke: 800,
   start: () => (input) => {
     const text = new TextDecoder().decode(input);
     parseHosts(text);

@@ -159,6 +159,7 @@ export const target: FuzzTarget = {
   maxLength: 1500,
   generate,
   lifetime: 600,
+  smoke: 500,
   start: () => {
     const machine = new Machine(true);
     return (input) => machine.run(input);

@@ -78,6 +78,7 @@ export const target: FuzzTarget = {
   corpus,
   maxLength: 16384,
   generate,
+  smoke: 1000,
   start: () => {
     const guarded = new GuardedSlab(1 << 20);
     const { slab } = guarded;

@@ -108,6 +108,7 @@ export const target: FuzzTarget = {
   corpus,
   dictionary: [...Object.values(A).map((type) => Uint8Array.of(type >> 8, type & 255)), fromHex("2112a442")],
   generate,
+  smoke: 1500,
   start: () => (input) => {
     const message = decodeStun(input);
     if (!message) return looksLikeStun(input) ? "malformed" : "other";

@@ -29,6 +29,8 @@ export interface FuzzTarget {
   readonly generate?: (dice: Dice) => Uint8Array;
   /** Inputs that one machine sees, one after the other, before a fresh one is made. Default 1000. */
   readonly lifetime?: number;
+  /** Inputs in the smoke test; default 2000. */
+  readonly smoke?: number;
   /** A fresh machine. Nothing but what it is made of may influence what it does. */
   start(): Run;
 }

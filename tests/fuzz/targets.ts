@@ -5,13 +5,14 @@ import { target as cli } from "./cli_fuzz.ts";
 import { target as controlPacket } from "./control_packet_fuzz.ts";
 import { target as dns } from "./dns_fuzz.ts";
 import { target as dnsMessage } from "./dns_message_fuzz.ts";
+import { target as embeddedPortal } from "./embedded_portal_fuzz.ts";
 import { target as icmpError } from "./icmp_error_fuzz.ts";
 import { target as ipHeader } from "./ip_header_fuzz.ts";
+import { target as loginUrl } from "./login_url_fuzz.ts";
 import { target as node } from "./node_fuzz.ts";
 import { target as packetQueue } from "./packet_queue_fuzz.ts";
-import { target as policy } from "./policy_fuzz.ts";
 import { target as policyFile } from "./policy_file_fuzz.ts";
-import { target as portal } from "./portal_fuzz.ts";
+import { target as policy } from "./policy_fuzz.ts";
 import { target as portalMessages } from "./portal_messages_fuzz.ts";
 import { target as portalSession } from "./portal_session_fuzz.ts";
 import { target as relay } from "./relay_fuzz.ts";
@@ -37,7 +38,8 @@ export const TARGETS: Readonly<Record<string, FuzzTarget>> = {
   dns,
   portal_messages: portalMessages,
   portal_session: portalSession,
-  portal,
+  login_url: loginUrl,
+  embedded_portal: embeddedPortal,
   policy_file: policyFile,
   cli,
 };
