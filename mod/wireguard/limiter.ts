@@ -2,9 +2,13 @@
  * Admission of handshake messages, before any of them costs a Diffie-Hellman. One limiter serves a whole node.
  *
  *     mac1 wrong ─────────────────────────────► drop: the sender does not even know our public key
- *     ≤ 100 in this second ───────────────────► admit
- *     over it: mac2 missing or wrong ─────────► cookie reply, nothing else
+ *     ≤ 250 in this second ───────────────────► admit
+ *     over it: mac2 missing or wrong ─────────► cookie reply, for some: see below
  *              mac2 right (source is real) ───► admit within the rate of that source, else drop
+ *
+ * A cookie reply costs ten times a mac1, so a flood must not buy as many as it likes. Each second a source gets the
+ * first few at once, within a total for all; beyond that every 32nd message is answered, whoever sent it, so that
+ * nobody who shares its address with a flood, or whose address a flood claims, is shut out for good.
  *
  * Seconds are counted lazily, so that no timer runs. The per-source rate applies to proven sources only: a spoofed
  * flood can then neither fill its table nor use up a victim's rate. An IPv6 source is its /64, which is what one
@@ -16,6 +20,10 @@ import { classify, MessageType } from "./messages.ts";
 import { type Recipient, recipient } from "./noise.ts";
 
 const WINDOW = 1_000;
+/** Cookie replies that are certain, per second: in all, and to one source. */
+const COOKIES_PER_SECOND = 500, COOKIES_PER_SOURCE = 20;
+/** Of the messages beyond, one in this many is answered. */
+const COOKIE_LOTTERY = 32;
 
 /** Why the limiter does not admit a handshake message. */
 export type Refusal =
@@ -33,21 +41,22 @@ export type Admission =
   | {
     readonly admitted: false;
     readonly refusal: Refusal;
-    /** With "cookie-required": 64 bytes to send back to where the message came from. */
+    /** With "cookie-required", unless there were too many: 64 bytes to send back to where the message came from. */
     readonly reply?: Uint8Array;
   };
 
 const ADMITTED: Admission = { admitted: true };
+const COOKIE_WITHHELD: Admission = { admitted: false, refusal: "cookie-required" };
 
 export interface HandshakeLimiterOptions {
   /** Our static public key. */
   readonly publicKey: Uint8Array;
   readonly random: RandomBytes;
-  /** Handshake messages in one second that need no cookie. Default 100. */
+  /** Handshake messages in one second that need no cookie. Default 250: about a tenth of a core. */
   readonly perSecond?: number;
-  /** Under load, from one proven source: sustained messages per second. Default 20. */
+  /** Under load, from one proven source: sustained messages per second. Default 50: an office behind one NAT. */
   readonly perSourcePerSecond?: number;
-  /** Under load, from one proven source: messages at once. Default 5. */
+  /** Under load, from one proven source: messages at once. Default 50. */
   readonly perSourceBurst?: number;
 }
 
@@ -56,14 +65,16 @@ export class HandshakeLimiter {
   readonly #cookies: CookieFactory;
   readonly #perSecond: number;
   readonly #sources: TokenBuckets;
+  readonly #quota: CookieQuota;
   #windowStart = -Infinity;
   #count = 0;
 
   constructor(options: HandshakeLimiterOptions) {
     this.#self = recipient(options.publicKey);
     this.#cookies = new CookieFactory(this.#self, options.random);
-    this.#perSecond = options.perSecond ?? 100;
-    this.#sources = new TokenBuckets(options.perSourcePerSecond ?? 20, options.perSourceBurst ?? 5);
+    this.#perSecond = options.perSecond ?? 250;
+    this.#sources = new TokenBuckets(options.perSourcePerSecond ?? 50, options.perSourceBurst ?? 50);
+    this.#quota = new CookieQuota(options.random);
   }
 
   /**
@@ -78,9 +89,11 @@ export class HandshakeLimiter {
     if (now - this.#windowStart >= WINDOW) {
       this.#windowStart = now;
       this.#count = 0;
+      this.#quota.renew();
     }
     if (this.#count++ < this.#perSecond) return ADMITTED;
     if (!this.#cookies.hasValidMac2(message, source, now)) {
+      if (!this.#quota.take(source)) return COOKIE_WITHHELD;
       return {
         admitted: false,
         refusal: "cookie-required",
@@ -93,6 +106,39 @@ export class HandshakeLimiter {
 
 function refuse(refusal: Refusal): Admission {
   return { admitted: false, refusal };
+}
+
+/**
+ * Who gets a cookie reply in one second. Sources are counted in a table that they are hashed into with a secret seed:
+ * neither its size nor the work depends on how many there are.
+ */
+class CookieQuota {
+  readonly #counts = new Uint8Array(4096);
+  readonly #seed: number;
+  #total = 0;
+  #beyond = 0;
+
+  constructor(random: RandomBytes) {
+    this.#seed = new DataView(random(4).buffer).getUint32(0);
+  }
+
+  renew(): void {
+    this.#counts.fill(0);
+    this.#total = 0;
+  }
+
+  take(source: Uint8Array): boolean {
+    let hash = this.#seed;
+    const length = source.length < 16 ? 4 : 8;
+    for (let i = 0; i < length; i++) hash = Math.imul(hash ^ source[i]!, 0x01000193);
+    const slot = (hash ^ hash >>> 15) & (this.#counts.length - 1);
+    if (this.#total < COOKIES_PER_SECOND && this.#counts[slot]! < COOKIES_PER_SOURCE) {
+      this.#counts[slot]!++;
+      this.#total++;
+      return true;
+    }
+    return ++this.#beyond % COOKIE_LOTTERY === 0;
+  }
 }
 
 /** Token buckets by source address, in a table of bounded size that forgets the longest silent source first. */

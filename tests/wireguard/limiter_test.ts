@@ -24,15 +24,16 @@ const verdict = (limiter: HandshakeLimiter, bytes: Uint8Array, now: number, sour
 
 /** The message with mac2 made from the cookie that the limiter gives this source. */
 function proven(limiter: HandshakeLimiter, now: number, source = SOURCE): Uint8Array {
-  const { reply } = limiter.admit(message, source, now);
+  let reply: Uint8Array | undefined;
+  for (let tries = 0; !reply && tries < 32; tries++) reply = limiter.admit(message, source, now).reply;
   const signed = message.slice();
   signed.set(twinMac2(message, twinOpenCookie(reply!, keys.publicKey, message)), 132);
   return signed;
 }
 
-Deno.test("a hundred handshake messages in a second pass, the next one needs a cookie, the next second is free", () => {
+Deno.test("250 handshake messages in a second pass, the next one needs a cookie, the next second is free", () => {
   const limiter = makeLimiter();
-  for (let i = 0; i < 100; i++) assert.equal(verdict(limiter, message, 5000 + i), "admitted");
+  for (let i = 0; i < 250; i++) assert.equal(verdict(limiter, message, 5000 + i), "admitted");
   assert.equal(verdict(limiter, message, 5999), "cookie-required");
   assert.equal(verdict(limiter, message, 6000), "admitted");
 });
@@ -67,7 +68,7 @@ Deno.test("the cookie secret changes after 120 s", () => {
 });
 
 Deno.test("under load a proven source gets a burst and then its rate", () => {
-  const limiter = makeLimiter({ perSecond: 0 });
+  const limiter = makeLimiter({ perSecond: 0, perSourcePerSecond: 20, perSourceBurst: 5 });
   const signed = proven(limiter, 0);
   const verdicts = Array.from({ length: 7 }, () => verdict(limiter, signed, 0));
   assert.deepEqual(verdicts, [...Array<string>(5).fill("admitted"), "source-limited", "source-limited"]);
@@ -80,6 +81,18 @@ Deno.test("a flood with a victim's address does not use up the victim's rate", (
   const limiter = makeLimiter({ perSecond: 0 });
   for (let i = 0; i < 1000; i++) assert.equal(verdict(limiter, message, 0), "cookie-required");
   assert.equal(verdict(limiter, proven(limiter, 0), 0), "admitted");
+});
+
+Deno.test("a flood buys few cookies, and the others still get theirs", () => {
+  const limiter = makeLimiter({ perSecond: 0 });
+  const bought = (count: number, source: (i: number) => Uint8Array) =>
+    Array.from({ length: count }, (_, i) => limiter.admit(message, source(i), 0)).filter(({ reply }) => reply)
+      .length;
+  assert.equal(bought(50_000, () => SOURCE), 20 + Math.floor(49_980 / 32));
+  assert.equal(bought(10, () => Uint8Array.of(203, 0, 113, 9)), 10, "another source does not notice");
+  const spoofed = bought(50_000, (i) => Uint8Array.of(10, i >> 16, i >> 8, i));
+  assert.ok(spoofed > 1500 && spoofed < 2100, `${spoofed} for a flood from everywhere`);
+  assert.ok(limiter.admit(message, SOURCE, 1000).reply, "the next second starts anew");
 });
 
 Deno.test("an unproven sender never gets more bytes back than it sent", () => {
