@@ -18,7 +18,7 @@ import type { TunPort } from "./tun_port.ts";
 /** Packets read from TUN before the sockets get their turn again: a full GSO train of small ones. */
 const TUN_BATCH = 64;
 /** Receive calls per socket before TUN gets its turn again. */
-const UDP_BATCH = 2;
+const UDP_BATCH = 4;
 /** Flush towards the sockets once this much is sealed: a full GSO train. */
 const FLUSH_BYTES = 40_000;
 /** Packets queued for TUN that make it flush before the next received buffer. */
