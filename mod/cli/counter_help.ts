@@ -58,6 +58,16 @@ export const COUNTER_SECTIONS:
     }],
     ["Names", {
       policy_name_request_dropped: "Dropped: a client's request for a name while too many wait.",
+      dns_queries_forwarded: "Queries of clients that the site's nameservers answered.",
+      dns_queries_failed: "Queries of clients answered with SERVFAIL.",
+      dns_queries_refused_busy: "Of these: because too many were under way.",
+      dns_queries_malformed: "Dropped: from a client, but no query.",
+      dns_answers_ignored: "Dropped: an answer with another source, id or question, or an unreadable one.",
+      dns_connections_refused: "Connections of clients to the DNS server beyond the limits.",
+      dns_lookups: "Look-ups of names of DNS resources.",
+      dns_lookups_known: "Of these: answered from the cache or the hosts file.",
+      dns_lookups_failed: "Of these: without an answer.",
+      dns_lookups_stale: "Of these: answered with what was true before, for lack of an answer.",
     }],
     ["Malformed packets of peers (decrypted)", {
       drop_received_packet_short: "Dropped: shorter than its IP header.",

@@ -1,4 +1,5 @@
 /** A gateway or client as a service: its readiness and metrics for the health endpoint. */
+import type { Counters } from "../packet/counters.ts";
 import type { Runtime, RuntimeStatus } from "../runtime/mod.ts";
 import { counterMetrics, type Metric } from "./metrics.ts";
 import type { Service } from "./session.ts";
@@ -11,9 +12,10 @@ export function tunnelService(runtime: Runtime): Service {
     stop: () => runtime.stop(),
     readiness: () => runtime.readiness(),
     async metrics() {
-      const names = runtime.counterNames();
+      const { counters, nameCounters } = runtime;
       return [
-        ...counterMetrics(new Map(names.map((name, index) => [name, runtime.counters.values[index]!]))),
+        ...counterMetrics(valuesOf(runtime.counterNames(), counters)),
+        ...(nameCounters ? counterMetrics(valuesOf(nameCounters.names, nameCounters)) : []),
         {
           name: "ready",
           kind: "gauge",
@@ -24,6 +26,10 @@ export function tunnelService(runtime: Runtime): Service {
       ];
     },
   };
+}
+
+function valuesOf(names: readonly string[], { values }: Counters): Map<string, number> {
+  return new Map(names.map((name, index) => [name, values[index]!]));
 }
 
 /** The data thread answers within a round of its loop; one that has ended never does. */

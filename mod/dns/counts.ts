@@ -1,21 +1,21 @@
-/** What happened to names, by kind, since the start. */
+/** What happened to names since the start, for /metrics. */
+import { Counters } from "../packet/counters.ts";
+
 export class DnsCounts {
-  /** Queries that were passed on. */
-  forwarded = 0;
-  /** Queries that were answered with SERVFAIL. */
-  failed = 0;
-  /** Of these: because too many were under way. */
-  refusedBusy = 0;
-  /** Bytes that are no query. */
-  malformedQueries = 0;
-  /** Answers with another source, id or question than was asked for, or unreadable ones. */
-  ignoredAnswers = 0;
-  /** Connections beyond the limits. */
-  refusedConnections = 0;
-  /** Names looked up, and what came of it. */
-  lookups = 0;
-  lookupsFromCache = 0;
-  lookupsFailed = 0;
-  /** Failed look-ups that were answered with what was known before. */
-  lookupsStale = 0;
+  readonly counters = new Counters();
+  readonly forwarded = this.counters.register("dns_queries_forwarded");
+  readonly failed = this.counters.register("dns_queries_failed");
+  readonly refusedBusy = this.counters.register("dns_queries_refused_busy");
+  readonly malformedQueries = this.counters.register("dns_queries_malformed");
+  readonly ignoredAnswers = this.counters.register("dns_answers_ignored");
+  readonly refusedConnections = this.counters.register("dns_connections_refused");
+  readonly lookups = this.counters.register("dns_lookups");
+  readonly lookupsKnown = this.counters.register("dns_lookups_known");
+  readonly lookupsFailed = this.counters.register("dns_lookups_failed");
+  readonly lookupsStale = this.counters.register("dns_lookups_stale");
+
+  /** @param what one of the fields */
+  add(what: number): void {
+    this.counters.add(what);
+  }
 }

@@ -55,13 +55,13 @@ export class Forwarder {
   ): number | undefined {
     const query = parseQuery(bytes);
     if (!query) {
-      this.#counts.malformedQueries++;
+      this.#counts.add(this.#counts.malformedQueries);
       return undefined;
     }
     const number = ++this.#lastNumber;
     const own = this.#perClient.get(client) ?? 0;
     if (this.#pending.size >= MAX_IN_FLIGHT || own >= MAX_IN_FLIGHT_PER_CLIENT) {
-      this.#counts.refusedBusy++;
+      this.#counts.add(this.#counts.refusedBusy);
       this.#fail(number, query);
       return number;
     }
@@ -81,7 +81,7 @@ export class Forwarder {
     else this.#perClient.set(pending.client, left);
     if (!response) this.#fail(pending.number, pending.query);
     else {
-      this.#counts.forwarded++;
+      this.#counts.add(this.#counts.forwarded);
       const bytes = pending.transport === "udp" ? truncate(response, MAX_UDP_ANSWER) : response.bytes;
       this.#replies.push({ number: pending.number, bytes });
     }
@@ -93,7 +93,7 @@ export class Forwarder {
   }
 
   #fail(number: number, query: Query): void {
-    this.#counts.failed++;
+    this.#counts.add(this.#counts.failed);
     this.#replies.push({ number, bytes: servfail(query) });
   }
 }

@@ -75,10 +75,10 @@ export class Resolver {
   resolve(domain: string, now: number): void {
     const name = domain.toLowerCase();
     if (this.#lookups.has(name)) return;
-    this.#counts.lookups++;
+    this.#counts.add(this.#counts.lookups);
     const known = this.#cache.fresh(name, now) ?? this.#config.hosts.get(name);
     if (known) {
-      this.#counts.lookupsFromCache++;
+      this.#counts.add(this.#counts.lookupsKnown);
       this.#resolutions.push({ name, addresses: known });
       return;
     }
@@ -173,8 +173,8 @@ export class Resolver {
 
   #finish(lookup: Lookup, addresses: readonly Uint8Array[] | undefined, now: number): void {
     if (lookup.hasFailed && lookup.addresses.length === 0) {
-      if (addresses && addresses.length > 0) this.#counts.lookupsStale++;
-      else this.#counts.lookupsFailed++;
+      if (addresses && addresses.length > 0) this.#counts.add(this.#counts.lookupsStale);
+      else this.#counts.add(this.#counts.lookupsFailed);
     }
     for (const ask of [...lookup.asks.keys()]) {
       this.#upstream.cancel(ask);

@@ -148,7 +148,7 @@ export class Upstream {
     const isFromServer = from.key === server.key && responseId(bytes) === query.id;
     const response = isFromServer ? parseResponse(bytes) : undefined;
     if (!response || !sameQuestion(response.question, query.question)) {
-      this.#counts.ignoredAnswers++;
+      this.#counts.add(this.#counts.ignoredAnswers);
       // Broken, but from the server itself: waiting for a better one is in vain.
       if (transport === "tcp" || (isFromServer && !response)) this.handleFailure(exchangeId, now);
       return;

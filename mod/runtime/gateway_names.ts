@@ -26,6 +26,7 @@ export const openGatewayNames: OpenNames = (reply) => {
     handle(request) {
       if (request.type === "resolve") dns.resolve(request.domain);
     },
+    counters: dns.counts.counters,
     close: () => dns.close(),
   };
 };

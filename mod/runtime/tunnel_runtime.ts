@@ -124,6 +124,10 @@ class TunnelRuntime implements Runtime {
     return this.#counterNames;
   }
 
+  get nameCounters(): Counters | undefined {
+    return this.#names.counters;
+  }
+
   readiness(): Readiness {
     if (!this.#dataIsAlive) return { ready: false, reason: "The data thread has ended." };
     if (!this.#isConfigured) return { ready: false, reason: this.#portalTrouble };

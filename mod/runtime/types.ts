@@ -22,6 +22,8 @@ export interface NameService {
   listen(addresses: TunnelInterface): Promise<void>;
   /** What comes of it goes to the `reply` that the service was made with. */
   handle(request: NameRequest): void;
+  /** What happened to names; undefined where nobody counts. */
+  readonly counters: Counters | undefined;
   close(): void;
 }
 
@@ -68,6 +70,8 @@ export interface Runtime {
   readonly counters: Counters;
   /** Registered counter names, in index order (the data thread registers them). */
   counterNames(): readonly string[];
+  /** Counters of the name service; see {@link NameService.counters}. */
+  readonly nameCounters: Counters | undefined;
   readiness(): Readiness;
   status(): Promise<RuntimeStatus>;
   /** Graceful: goodbye to peers, relays freed, host set-up removed; well under a second. */

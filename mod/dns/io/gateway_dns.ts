@@ -1,4 +1,5 @@
 /** DNS of a gateway: the forwarder on port 53535 of its tunnel addresses, the resolver for DNS resources. */
+import type { DnsCounts } from "../counts.ts";
 import { Dns } from "../dns.ts";
 import { SystemConfig } from "../system_config.ts";
 import { Driver, monotonicNow } from "./driver.ts";
@@ -38,12 +39,12 @@ export class GatewayDns {
             else this.#replies.set(number, resolve);
           });
         }),
-      onRefused: () => this.counts.refusedConnections++,
+      onRefused: () => this.counts.add(this.counts.refusedConnections),
       onWarning,
     });
   }
 
-  get counts() {
+  get counts(): DnsCounts {
     return this.#dns.counts;
   }
 

@@ -51,6 +51,7 @@ export const openClientNames: OpenNames = (reply) => {
         driver.input((now) => resolver.setSite(request.resourceId, request.gateway, now));
       }
     },
+    counters: undefined,
     close() {
       server.close();
       driver.close();
