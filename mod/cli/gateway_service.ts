@@ -1,12 +1,9 @@
 /** The gateway as a service, for `gateway` and `up`. */
-import { getLogger } from "@logtape/logtape";
-import { firezoneId, IDENTITY_FILES, readResolvConf, TunnelHost } from "../host/mod.ts";
+import { firezoneId, IDENTITY_FILES, TunnelHost } from "../host/mod.ts";
 import { type PortalIdentity, startGateway, type TunnelOptions } from "../runtime/mod.ts";
 import { raiseBufferLimits } from "./buffers.ts";
 import type { Service } from "./session.ts";
 import { tunnelService } from "./tunnel_service.ts";
-
-const log = getLogger(["postern", "cli"]);
 
 export interface GatewayServiceOptions {
   readonly identity: (firezoneId: string) => PortalIdentity;
@@ -21,7 +18,6 @@ export interface GatewayServiceOptions {
 
 export async function gatewayService(options: GatewayServiceOptions): Promise<Service> {
   const portal = options.identity(firezoneId(options.firezoneId, IDENTITY_FILES));
-  log.debug("Nameservers of this host", { nameservers: readResolvConf().nameservers.join(" ") });
   if (options.raiseBuffers) raiseBufferLimits();
   const { tunnel, masquerade, flowLogs } = options;
   const host = new TunnelHost({ tunName: tunnel.tunName, masquerade });

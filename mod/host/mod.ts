@@ -1,5 +1,4 @@
 export { firezoneId, ID_FILE, IDENTITY_FILES } from "./identity.ts";
-export { parseResolvConf, readResolvConf, type ResolvConf } from "./resolv_conf.ts";
 export { Sysctls } from "./sysctl.ts";
 export { type SystemFacts, systemFacts } from "./system.ts";
 export {

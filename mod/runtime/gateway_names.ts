@@ -18,6 +18,7 @@ export const openGatewayNames: OpenNames = (reply) => {
     },
     (message, fields) => log.warn(message, fields),
   );
+  log.debug("Nameservers of this host", { nameservers: dns.nameservers.join(" ") });
   return {
     async listen({ ipv4, ipv6 }) {
       const addresses = await dns.listen([formatIp(ipv4), formatIp(ipv6)]);

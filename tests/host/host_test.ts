@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { firezoneId, IDENTITY_FILES, type IdentityFiles } from "../../mod/host/identity.ts";
-import { parseResolvConf, readResolvConf } from "../../mod/host/resolv_conf.ts";
 import { Sysctls } from "../../mod/host/sysctl.ts";
 
 const ID_FILE = "/var/lib/firezone/gateway_id";
@@ -59,16 +58,6 @@ Deno.test("the id file is created with mode 0640, whole, and never replaced", ()
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
-});
-
-Deno.test("nameservers are read from resolv.conf, everything else is skipped", () => {
-  const text = "# nameserver 9.9.9.9\nsearch a b\nnameserver 1.1.1.1\nnameserver\t2001:db8::1 # x\n" +
-    "nameserver fe80::1%eth0\nnameserver nonsense\noptions edns0\n";
-  assert.deepEqual(parseResolvConf(text).nameservers, ["1.1.1.1", "2001:db8::1", "fe80::1"]);
-});
-
-Deno.test("a resolv.conf that is not there is an error", () => {
-  assert.throws(() => readResolvConf("/nonexistent/resolv.conf"), /Cannot read \/nonexistent/);
 });
 
 Deno.test("settings are put back at the end, but only those that we changed and nobody else since", () => {

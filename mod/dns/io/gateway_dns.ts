@@ -44,6 +44,11 @@ export class GatewayDns {
     });
   }
 
+  /** Whom it asks now. */
+  get nameservers(): readonly string[] {
+    return this.#dns.servers.map(({ ip }) => ip);
+  }
+
   get counts(): DnsCounts {
     return this.#dns.counts;
   }
