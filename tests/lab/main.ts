@@ -1,5 +1,6 @@
 /**
- * `deno task lab [--smoke] [--list] [--junit-path file] [scenario …]`: runs scenarios in network namespaces.
+ * `deno task lab [--smoke | --rest] [--list] [--junit-path file] [scenario …]`: runs scenarios in network namespaces.
+ * Without names: all but the long ones; `--smoke`: the quick ones that every test run includes; `--rest`: the others.
  * Exit status 0 only if every scenario held; 2 when a named one does not exist.
  */
 // @ts-types="../../mod/cli/parse_args.d.ts"
@@ -42,18 +43,21 @@ async function runScenario(name: string, scenario: Scenario): Promise<CaseResult
   return { name: `${name}: ${scenario.title}`, seconds, failure };
 }
 
-async function runAll(names: readonly string[], smokeOnly: boolean): Promise<CaseResult[]> {
+async function runAll(
+  names: readonly string[],
+  wants: (scenario: Scenario) => boolean,
+): Promise<CaseResult[]> {
   const results: CaseResult[] = [];
   for (const name of names) {
     const scenario = await load(name);
-    if (!smokeOnly || scenario.smoke) results.push(await runScenario(name, scenario));
+    if (wants(scenario)) results.push(await runScenario(name, scenario));
   }
   return results;
 }
 
 async function main(): Promise<number> {
   const options = parseArgs(Deno.args, {
-    boolean: ["smoke", "list", "help"],
+    boolean: ["smoke", "rest", "list", "help"],
     string: ["junit-path", "_"],
     unknown: (argument, key) => {
       if (key === undefined) return true;
@@ -63,7 +67,9 @@ async function main(): Promise<number> {
   });
   const known = await scenarioNames();
   if (options.help || options.list) {
-    if (options.help) console.log("Usage: deno task lab [--smoke] [--list] [scenario …]\n\nScenarios:");
+    if (options.help) {
+      console.log("Usage: deno task lab [--smoke | --rest] [--list] [scenario …]\n\nScenarios:");
+    }
     for (const name of known) console.log(`  ${name.padEnd(20)} ${(await load(name)).title}`);
     return 0;
   }
@@ -83,7 +89,10 @@ async function main(): Promise<number> {
     return await runInSandbox([Deno.execPath(), "run", "-A", Deno.mainModule, ...Deno.args]);
   }
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => Deno.exit(130));
-  const results = await runAll(options._.length > 0 ? wanted.flat() : known, options.smoke === true);
+  const results = options._.length > 0
+    ? await runAll(wanted.flat(), () => true)
+    : await runAll(known, ({ smoke, long }) =>
+      !long && !(options.smoke && !smoke) && !(options.rest && smoke));
   const failed = results.filter(({ failure }) => failure !== undefined);
   console.log(`\n${results.length - failed.length} of ${results.length} scenarios held.`);
   for (const { name } of failed) console.log(`  failed: ${name}`);

@@ -7,6 +7,8 @@ export interface Scenario {
   readonly title: string;
   /** Part of the short run that `deno task test` makes. */
   readonly smoke?: boolean;
+  /** Takes so long that it only runs when it is named. */
+  readonly long?: boolean;
   /** Programs without which it cannot run. */
   readonly needs?: readonly string[];
   run(report: Report): Promise<void>;

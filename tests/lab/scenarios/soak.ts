@@ -17,6 +17,7 @@ const TOLERANCE_MB = 25;
 export const scenario: Scenario = {
   title: "minutes of full load leave the memory of gateway and client flat",
   needs: ["iperf3", "ping"],
+  long: true,
   run: (report) =>
     withProduct(async (product) => {
       await product.startClient();
