@@ -10,8 +10,6 @@ import { readMessage, writeAll } from "./exchanges.ts";
 
 /** Larger datagrams are no queries. */
 const MAX_UDP_QUERY = 2000;
-/** Without a whole query in this time a connection is closed. */
-const IDLE_TIMEOUT = 30_000;
 const ACCEPT_PAUSE = 100;
 
 /** The answer; undefined: this is no query, it gets none (and its connection ends). */
@@ -25,6 +23,8 @@ export interface DnsServerOptions {
   readonly address: string;
   readonly port: number;
   readonly limits: ConnectionLimits;
+  /** Milliseconds in which a connection must bring a whole query and take its answer; it is closed otherwise. */
+  readonly idleTimeout: number;
   readonly handler: QueryHandler;
   readonly onRefused: () => void;
   /** A listening socket died. */
@@ -118,7 +118,7 @@ export class DnsServer {
   async #answerQueries(connection: Deno.TcpConn, client: string): Promise<void> {
     const reader = new FrameReader();
     for (;;) {
-      const timer = setTimeout(() => tryClose(connection), IDLE_TIMEOUT);
+      const timer = setTimeout(() => tryClose(connection), this.#options.idleTimeout);
       try {
         const query = await readMessage(connection, reader);
         const answer = query && await this.#options.handler(query, "tcp", client);

@@ -7,6 +7,7 @@ import { DnsServer, type QueryHandler } from "./server.ts";
 
 const ATTEMPTS = 3;
 const PAUSE = 100;
+const IDLE_TIMEOUT = 30_000;
 
 export interface TunnelDnsOptions {
   readonly port: number;
@@ -73,6 +74,7 @@ export class TunnelDns {
           address,
           port,
           limits: this.#limits,
+          idleTimeout: IDLE_TIMEOUT,
           handler,
           onRefused,
           onError: (error) => {
