@@ -22,6 +22,7 @@ import type { SocketAddress } from "../packet/address.ts";
 import { Path } from "../packet/path.ts";
 import type { Tunnel } from "../wireguard/mod.ts";
 import { ChannelBudget } from "./channel_budget.ts";
+import type { Alarm } from "./alarm.ts";
 import { Fifo } from "./fifo.ts";
 import type { ConnectionRequest, ConnectionStatus, NodeEvent, PathKind } from "./types.ts";
 
@@ -73,8 +74,8 @@ export class Connection {
   relayId: string | undefined;
   /** The composition above the node keeps its own state of this peer here, for O(1) hand-over. */
   owner: unknown = undefined;
-  /** Absolute time of the next `drive`; undefined = nothing to do by itself. */
-  wakeAt: number | undefined;
+  /** Told of every wake-up, once the connection is a node's. */
+  alarm: Alarm | undefined;
   /** Data has passed since `wakeAt` was computed. */
   isStale = false;
   sentBytes = 0;
@@ -83,6 +84,7 @@ export class Connection {
   /** When the last authentic message of the peer arrived, of whatever kind. */
   heardAt: number;
 
+  #wakeAt: number | undefined;
   readonly #createdAt: number;
   readonly #timings: Timings;
   readonly #held: Uint8Array[] = [];
@@ -109,6 +111,16 @@ export class Connection {
     this.heardAt = now;
     this.channels = new ChannelBudget(now);
     this.wakeAt = now;
+  }
+
+  /** Absolute time of the next `drive`; undefined = nothing to do by itself. */
+  get wakeAt(): number | undefined {
+    return this.#wakeAt;
+  }
+
+  set wakeAt(at: number | undefined) {
+    this.#wakeAt = at;
+    this.alarm?.note(at);
   }
 
   get isEstablished(): boolean {

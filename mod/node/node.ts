@@ -14,6 +14,7 @@ import { encodeChannelData } from "../stun/mod.ts";
 import type { Allocation } from "../turn/mod.ts";
 import { InvalidPeerKeyError, type Session } from "../wireguard/mod.ts";
 
+import { Alarm } from "./alarm.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionFactory, type ConnectionFactoryOptions } from "./connection_factory.ts";
 import { NodeCounters } from "./counters.ts";
@@ -47,7 +48,10 @@ export class Node {
   readonly #directory = new Directory();
   readonly #events = new Fifo<NodeEvent>();
   readonly #transmits = new Fifo<Transmit>();
+  readonly #alarm = new Alarm();
   #sweepAt: number | undefined;
+  /** Relays came or went since every connection was known to have one. */
+  #mayLackRelays = false;
 
   constructor(options: NodeOptions) {
     this.#count = new NodeCounters(options.counters);
@@ -159,6 +163,7 @@ export class Node {
   /** Drops `removed`, adds or replaces `relays`, and makes sure that the others still live. */
   updateRelays(removed: readonly string[], relays: readonly RelayDescription[], now: number): void {
     this.#relays.update(removed, relays, now);
+    this.#mayLackRelays = true;
     this.#collectRelays(now);
     this.#migrate(now);
   }
@@ -255,23 +260,14 @@ export class Node {
         connection.wakeAt = now;
       }
     }
-    for (const connection of this.#directory.all()) {
-      if (connection.wakeAt !== undefined && connection.wakeAt <= now) {
-        connection.drive(now);
-        if (connection.isSilent(now)) this.#relays.verifyAll(now);
-      }
-      this.#collect(connection, now);
-    }
+    if (this.#alarm.at <= now) this.#driveDue(now);
     this.#collectRelays(now);
     this.#migrate(now);
   }
 
   /** When `handleTimeout` wants to be called, in ms; undefined = not by itself. */
   pollTimeout(): number | undefined {
-    let next = Math.min(this.#sweepAt ?? Infinity, this.#relays.pollTimeout());
-    for (const connection of this.#directory.all()) {
-      if (connection.wakeAt !== undefined && connection.wakeAt < next) next = connection.wakeAt;
-    }
+    const next = Math.min(this.#sweepAt ?? Infinity, this.#relays.pollTimeout(), this.#alarm.at);
     return next === Infinity ? undefined : next;
   }
 
@@ -295,8 +291,22 @@ export class Node {
     }
   }
 
+  /** Drives whoever is due, and sets the alarm to the next one. */
+  #driveDue(now: number): void {
+    this.#alarm.at = Infinity;
+    for (const connection of this.#directory.all()) {
+      if (connection.wakeAt !== undefined && connection.wakeAt <= now) {
+        connection.drive(now);
+        if (connection.isSilent(now)) this.#relays.verifyAll(now);
+        this.#collect(connection, now);
+      }
+      this.#alarm.note(connection.wakeAt);
+    }
+  }
+
   #adopt(connection: Connection, relayId: string): void {
     connection.relayId = relayId;
+    connection.alarm = this.#alarm;
     this.#directory.add(connection);
     for (const candidate of this.#shared.all()) connection.offer(candidate);
     this.#offerRelayed(connection);
@@ -408,6 +418,7 @@ export class Node {
   }
 
   #handleNews(news: RelayNews, now: number): void {
+    this.#mayLackRelays = true;
     switch (news.type) {
       case "host":
         return this.#share(this.#shared.addHost(news.address), now);
@@ -452,11 +463,15 @@ export class Node {
 
   /** Connections whose relay is gone take another, and bind their peers' addresses there at once (§6.1, 288d9d9). */
   #migrate(now: number): void {
-    if (this.#relays.size === 0) return;
+    if (!this.#mayLackRelays || this.#relays.size === 0) return;
+    this.#mayLackRelays = false;
     for (const connection of this.#directory.all()) {
       if (this.#relays.get(connection.relayId)) continue;
       connection.relayId = this.#relays.sample();
-      if (connection.relayId === undefined) continue;
+      if (connection.relayId === undefined) {
+        this.#mayLackRelays = true;
+        continue;
+      }
       this.#offerRelayed(connection);
       for (const remote of connection.agent.remoteCandidates) {
         if (remote.kind !== "host") this.#bind(connection, remote.address, now);
