@@ -6,6 +6,7 @@ import { target as controlPacket } from "./control_packet_fuzz.ts";
 import { target as dns } from "./dns_fuzz.ts";
 import { target as dnsMessage } from "./dns_message_fuzz.ts";
 import { target as embeddedPortal } from "./embedded_portal_fuzz.ts";
+import { target as ice } from "./ice_fuzz.ts";
 import { target as icmpError } from "./icmp_error_fuzz.ts";
 import { target as ipHeader } from "./ip_header_fuzz.ts";
 import { target as loginUrl } from "./login_url_fuzz.ts";
@@ -18,6 +19,7 @@ import { target as portalSession } from "./portal_session_fuzz.ts";
 import { target as relay } from "./relay_fuzz.ts";
 import { target as splitter } from "./splitter_fuzz.ts";
 import { target as stun } from "./stun_fuzz.ts";
+import { target as turn } from "./turn_fuzz.ts";
 import { target as wireguard } from "./wireguard_fuzz.ts";
 import type { FuzzTarget } from "./target.ts";
 
@@ -30,6 +32,8 @@ export const TARGETS: Readonly<Record<string, FuzzTarget>> = {
   channel_data: channelData,
   candidate,
   control_packet: controlPacket,
+  ice,
+  turn,
   policy,
   wireguard,
   node,
