@@ -85,6 +85,21 @@ Deno.test("a client that roams goes on within 9 s, without anybody telling it", 
   }
 });
 
+Deno.test("a client that roams with seconds offline, and without the portal for longer, still comes back", () => {
+  for (const offline of [500, 3_000]) {
+    for (const clientNat of [undefined, "symmetric"] as const) {
+      const { stage, world, client, gateway } = connected({ clientNat, gatewayNat: "port-restricted cone" });
+      stage.portal.state = "hold";
+      client.host.disconnect();
+      world.after(offline, () => stage.roam(client, "203.0.113.77"));
+      world.after(offline + 4_000, () => stage.portal.restore());
+      const outage = stage.longestOutage(40_000, client, gateway);
+      assert.ok(outage <= offline + 10_000, `${offline} ms offline, ${clientNat}: ${outage} ms`);
+      assert.deepEqual(stage.violations, []);
+    }
+  }
+});
+
 Deno.test("a gateway whose address changes goes on within 9 s, without anybody telling it", () => {
   for (const clientNat of [undefined, "symmetric"] as const) {
     for (const gatewayNat of [undefined, "port-restricted cone", "symmetric"] as const) {
