@@ -5,6 +5,7 @@
  * @module
  */
 export * as crypto from "./mod/crypto/mod.ts";
+export * as dns from "./mod/dns/mod.ts";
 export * as gateway from "./mod/gateway/mod.ts";
 export * as ice from "./mod/ice/mod.ts";
 export * as node from "./mod/node/mod.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ExchangeCommand, parseResponse } from "../../mod/dns/mod.ts";
+import { type ExchangeCommand, parseResponse, readName } from "../../mod/dns/mod.ts";
 import { ProxyAddresses } from "../../mod/embedded/client/proxy_addresses.ts";
 import { StubResolver } from "../../mod/embedded/client/stub_resolver.ts";
 import { formatIp, parseIp, SocketAddress } from "../../mod/packet/mod.ts";
@@ -86,6 +86,24 @@ Deno.test("the most specific pattern owns a name", () => {
   assert.equal(owner("web.example.com"), "star");
   assert.equal(owner("web.eu.example.com"), "longer");
   assert.equal(owner("a.b.c.example.com"), "deep");
+});
+
+Deno.test("a proxy address leads back to its name, any other is asked of the nameservers", () => {
+  const { stub, ask, opened, addresses } = bed(resource("r1", "*.example.com"));
+  ask("app.example.com", A);
+  addresses();
+  for (
+    const reverse of [
+      "3.0.96.100.in-addr.arpa",
+      `3.${"0.".repeat(15)}0.0.0.8.1.1.1.1.1.2.0.2.0.0.d.f.ip6.arpa`,
+    ]
+  ) {
+    ask(reverse, 12);
+    const [record] = parseResponse(stub.pollReply()!.bytes)!.answers;
+    assert.deepEqual(readName(record!.data, 0)?.text, "app.example.com", reverse);
+  }
+  ask("9.0.96.100.in-addr.arpa", 12);
+  assert.equal(opened().length, 1);
 });
 
 Deno.test("SRV and TXT of a resource go to its gateway, and wait for one for five seconds", () => {

@@ -1,5 +1,5 @@
 /** The addresses that stand for names of DNS resources, from 100.96.0.0/11 and fd00:2021:1111:8000::/107. */
-import { formatIp } from "../../packet/address.ts";
+import { formatIp, parseIp } from "../../packet/address.ts";
 import type { DnsResourceName } from "../../runtime/messages.ts";
 
 /** Where applications find DNS; its whole /24 stands for no names. */
@@ -13,6 +13,7 @@ const SENTINELS_BEGIN = 0x46f00, SENTINELS_END = 0x47000;
 
 export class ProxyAddresses {
   readonly #byName = new Map<string, readonly string[]>();
+  readonly #names = new Map<string, string>();
   #next = { 4: 1, 6: 1 };
 
   /** Four addresses for each family that the resource has; the same for ever. Undefined when there are no more. */
@@ -26,7 +27,13 @@ export class ProxyAddresses {
       ...(ipStack === "ipv4_only" ? [] : this.#take(6)),
     ];
     this.#byName.set(key, addresses);
+    for (const address of addresses) this.#names.set(reverseName(parseIp(address)!), name);
     return addresses;
+  }
+
+  /** The name behind a proxy address, given as the name that a PTR query asks for. */
+  behind(reverse: string): string | undefined {
+    return this.#names.get(reverse);
   }
 
   #take(family: 4 | 6): string[] {
@@ -38,4 +45,11 @@ export class ProxyAddresses {
       return formatIp(Uint8Array.from(family === 4 ? bytes : [...V6_BASE, ...bytes]));
     });
   }
+}
+
+/** RFC 1035 §3.5, RFC 3596 §2.5. */
+function reverseName(bytes: Uint8Array): string {
+  if (bytes.length === 4) return `${[...bytes].reverse().join(".")}.in-addr.arpa`;
+  const nibbles = [...bytes].flatMap((byte) => [byte >> 4, byte & 15]);
+  return `${nibbles.reverse().map((nibble) => nibble.toString(16)).join(".")}.ip6.arpa`;
 }

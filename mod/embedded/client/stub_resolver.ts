@@ -4,6 +4,7 @@
  *   A, AAAA of a DNS resource's name ─► proxy addresses, at once; whoever carries packets is told ("assign")
  *   SRV, TXT of such a name          ─► the resource's gateway, port 53535, once there is one ("connect")
  *   other types of such a name       ─► no data
+ *   PTR of a proxy address           ─► the name that it stands for
  *   everything else                  ─► the nameservers that the portal names, or this host's
  */
 import type { RandomBytes } from "../../crypto/types.ts";
@@ -11,6 +12,7 @@ import {
   CLASS_IN,
   DnsCounts,
   encodeAnswer,
+  encodeName,
   type ExchangeCommand,
   Forwarder,
   parseQuery,
@@ -20,6 +22,7 @@ import {
   type Transport,
   TYPE_A,
   TYPE_AAAA,
+  TYPE_PTR,
   TYPE_SRV,
   TYPE_TXT,
   Upstream,
@@ -97,7 +100,11 @@ export class StubResolver {
     const resource = query.question.class === CLASS_IN
       ? this.#resources.find(({ matcher }) => matcher.matches(name))
       : undefined;
-    if (!resource) this.#forward(number, query, transport, client, undefined, now);
+    const behind = type === TYPE_PTR ? this.#proxies.behind(name) : undefined;
+    if (behind !== undefined) {
+      const record = { type, ttl: TTL_SECONDS, data: encodeName(behind)! };
+      this.#replies.push({ number, bytes: encodeAnswer(query, [record]) });
+    } else if (!resource) this.#forward(number, query, transport, client, undefined, now);
     else if (type === TYPE_SRV || type === TYPE_TXT) {
       this.#askSite(number, query, transport, client, resource.id, now);
     } else this.#answer(number, query, resource);
