@@ -7,11 +7,13 @@
 import assert from "node:assert/strict";
 import type { Host } from "../../../mod/embedded/testbed/mod.ts";
 import { growth, policyWith, resource, sendAndClose, startServers } from "../policy/resources.ts";
-import { type Product, withProduct } from "../product.ts";
+import { type Product, SERVER, withProduct } from "../product.ts";
 import { eventually, type Scenario } from "../scenario.ts";
 
 const FAR = { 4: "10.60.0.2", 6: "fd60::2" } as const;
 const HOP_MTU = 900;
+/** Debian's own. */
+const PYTHON = "/usr/bin/python3";
 const FILTERS = ["icmp", "tcp/7000", "udp"];
 const POLICY = policyWith(
   resource("private v4", "10.50.0.0/24", FILTERS),
@@ -41,9 +43,33 @@ function hopsOf(output: string): string[] {
   );
 }
 
+/** Answers with as many bytes as it is asked for, never in fragments. */
+function startLargeAnswers(host: Host, family: 4 | 6): void {
+  const code = `
+import socket
+v6 = ${family === 6 ? "True" : "False"}
+s = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(41 if v6 else 0, 23 if v6 else 10, 2)
+s.bind(("", 500${family}))
+while True:
+    data, peer = s.recvfrom(2000)
+    try:
+        s.sendto(b"x" * int(data), peer)
+    except OSError:
+        pass`;
+  host.start([PYTHON, "-c", code], { label: `large answers ${family}` });
+}
+
+function askForLarge(family: 4 | 6): string {
+  return `
+import socket
+s = socket.socket(socket.AF_INET${family === 6 ? "6" : ""}, socket.SOCK_DGRAM)
+s.sendto(b"1400", ("${SERVER[family]}", 500${family}))`;
+}
+
 export const scenario: Scenario = {
   title: "the way to a resource can be traced, and a small hop behind the gateway is discovered",
-  needs: ["ping", "tracepath", "traceroute"],
+  needs: ["ping", "python3", "tracepath", "traceroute"],
   run: (report) =>
     withProduct(async (product) => {
       const client = product.internet.host("client");
@@ -98,6 +124,16 @@ export const scenario: Scenario = {
       const path = await client.check(["tracepath", "-n", FAR[4]]);
       assert.match(path, new RegExp(`pmtu ${HOP_MTU}`), path);
       report.note(path.trim().split("\n").at(-1)!.trim());
+
+      report.step("a server that sends more than the tunnel takes is told so by the gateway");
+      for (const family of [4, 6] as const) {
+        startLargeAnswers(product.internet.host("res"), family);
+        await eventually("the limit", 8000, async () => {
+          await client.run([PYTHON, "-c", askForLarge(family)]);
+          const to = family === 4 ? "10.50.0.1" : "fd50::1";
+          return /mtu 1280/.test(await product.internet.host("res").check(["ip", "route", "get", to]));
+        });
+      }
 
       report.step("a connection through it carries megabytes");
       await client.ip("route flush cache");
