@@ -5,7 +5,7 @@
  * Only the question and the answer section are read; what follows (authority, EDNS) is carried as bytes.
  * Nothing here throws: bytes that are no such message give undefined.
  */
-import { encodeName, readName } from "./name.ts";
+import { encodeName, type KnownNames, readName } from "./name.ts";
 
 export const HEADER_SIZE = 12;
 export const TYPE_A = 1, TYPE_CNAME = 5, TYPE_PTR = 12, TYPE_TXT = 16, TYPE_AAAA = 28, TYPE_SRV = 33;
@@ -156,19 +156,20 @@ function parseMessage(bytes: Uint8Array) {
   if (bytes.length < HEADER_SIZE) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (view.getUint16(4) !== 1) return undefined;
-  const name = readName(bytes, HEADER_SIZE);
+  const known: KnownNames = new Map();
+  const name = readName(bytes, HEADER_SIZE, known);
   if (!name || name.end + 4 > bytes.length) return undefined;
   const question = { name: name.text, type: view.getUint16(name.end), class: view.getUint16(name.end + 2) };
   const questionEnd = name.end + 4;
   const answers: ResourceRecord[] = [];
   let at = questionEnd;
   for (let i = view.getUint16(6); i > 0; i--) {
-    const owner = readName(bytes, at);
+    const owner = readName(bytes, at, known);
     if (!owner || owner.end + 10 > bytes.length) return undefined;
     const type = view.getUint16(owner.end), dataAt = owner.end + 10;
     const end = dataAt + view.getUint16(owner.end + 8);
     if (end > bytes.length) return undefined;
-    const target = type === TYPE_CNAME ? readName(bytes, dataAt) : undefined;
+    const target = type === TYPE_CNAME ? readName(bytes, dataAt, known) : undefined;
     if (type === TYPE_CNAME && target?.end !== end) return undefined;
     const ttl = view.getUint32(owner.end + 4);
     answers.push({

@@ -7,7 +7,7 @@ export { frame, FrameReader } from "./frame_reader.ts";
 export { type Hosts, parseHosts } from "./hosts.ts";
 export * from "./message.ts";
 export { NameCache } from "./name_cache.ts";
-export { encodeName, readName } from "./name.ts";
+export { encodeName, type KnownNames, readName } from "./name.ts";
 export { Nameservers, type Transport } from "./nameservers.ts";
 export { candidateNames, parseResolvConf, type ResolvConf } from "./resolv_conf.ts";
 export { type Resolution, RESOLVE_TIMEOUT, Resolver } from "./resolver.ts";

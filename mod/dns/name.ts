@@ -13,16 +13,30 @@ const MAX_POINTERS = 127;
 const FIRST_NAME = 12;
 const DOT = 0x2e, BACKSLASH = 0x5c;
 
+/** Names that pointers of one message lead to, by offset: thousands of records may end in the same one. */
+export type KnownNames = Map<number, { readonly text: string; readonly size: number }>;
+
 /**
  * The name at `offset` and where the bytes behind it begin; undefined when it is not well-formed. A compression
  * pointer must lead strictly backwards, so that reading ends whatever the bytes are.
+ * @param known what was read of the same message before
  */
-export function readName(bytes: Uint8Array, offset: number): { text: string; end: number } | undefined {
+export function readName(
+  bytes: Uint8Array,
+  offset: number,
+  known?: KnownNames,
+): { text: string; end: number } | undefined {
   let text = "", size = 1, end = -1, at = offset, lowest = offset, pointers = 0;
+  let target = -1, own = 0, ownSize = 0;
   for (;;) {
     const length = bytes[at];
     if (length === undefined) return undefined;
-    if (length === 0) return { text, end: end < 0 ? at + 1 : end };
+    if (length === 0) {
+      if (target >= 0) {
+        known?.set(target, { text: own === 0 ? text : text.slice(own + 1), size: size - ownSize });
+      }
+      return { text, end: end < 0 ? at + 1 : end };
+    }
     if (length >= 0xc0) {
       const low = bytes[at + 1];
       if (low === undefined) return undefined;
@@ -30,6 +44,13 @@ export function readName(bytes: Uint8Array, offset: number): { text: string; end
       at = (length & 0x3f) << 8 | low;
       if (at < FIRST_NAME || at >= lowest || ++pointers > MAX_POINTERS) return undefined;
       lowest = at;
+      const rest = known?.get(at);
+      if (rest) {
+        size += rest.size;
+        const dot = text === "" || rest.text === "" ? "" : ".";
+        return size > MAX_NAME ? undefined : { text: text + dot + rest.text, end };
+      }
+      if (target < 0) [target, own, ownSize] = [at, text.length, size];
     } else {
       size += 1 + length;
       if (length > MAX_LABEL || size > MAX_NAME || at + 1 + length > bytes.length) return undefined;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
-import { encodeName, readName } from "../../mod/dns/mod.ts";
+import { encodeName, type KnownNames, readName } from "../../mod/dns/mod.ts";
 
 const bytes = (...values: (number | string)[]) =>
   Uint8Array.from(values.flatMap((v) => typeof v === "number" ? [v] : [...new TextEncoder().encode(v)]));
@@ -56,6 +56,26 @@ Deno.test("any labels come back as they were but for their case, whatever bytes 
     assert.equal(name.end, wire.length);
     assert.deepEqual(encodeName(name.text), lowered);
   }));
+});
+
+Deno.test("names that were read before are read alike again, only faster", () => {
+  const part = fc.oneof(
+    fc.uint8Array({ minLength: 1, maxLength: 5 }).map((l) => [l.length, ...l]),
+    fc.constant([0]),
+    fc.nat(90).map((target) => [0xc0, target]),
+  );
+  fc.assert(
+    fc.property(
+      fc.array(part, { maxLength: 40 }),
+      fc.array(fc.nat(120), { maxLength: 20 }),
+      (parts, offsets) => {
+        const wire = Uint8Array.from([...new Uint8Array(HEADER), ...parts.flat()]),
+          known: KnownNames = new Map();
+        for (const offset of offsets) assert.deepEqual(readName(wire, offset, known), readName(wire, offset));
+      },
+    ),
+    { numRuns: 3000 },
+  );
 });
 
 Deno.test("any bytes at any offset: a name or nothing, never a throw", () => {
