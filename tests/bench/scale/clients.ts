@@ -10,12 +10,10 @@
  * Prints `connected <n>` on the way and, when all are connected or 30 s after the last was let in, one line
  * `result {json}`; then the clients stay, idle, until the process ends.
  */
-import { Buffer } from "node:buffer";
-import { createSocket, type Socket } from "node:dgram";
-import { once } from "node:events";
 import { createLibcryptoAead } from "../../../ffi/crypto_libcrypto.ts";
 import { createLibcryptoDh } from "../../../ffi/crypto_libcrypto_dh.ts";
 import { SlabPointers } from "../../../ffi/slab_pointers.ts";
+import { UdpSocket } from "../../../ffi/udp/mod.ts";
 import { NodeDh, WasmAead } from "../../../mod/crypto/mod.ts";
 import {
   CLIENT_ACTIVE,
@@ -30,13 +28,14 @@ import {
 } from "../../../mod/ice/mod.ts";
 import { Connection } from "../../../mod/node/connection.ts";
 import { checksumOf } from "../../../mod/packet/checksum.ts";
-import { Slab, SocketAddress } from "../../../mod/packet/mod.ts";
+import { readAddressRecord } from "../../../mod/packet/address.ts";
+import { Counters, Slab, SocketAddress, TransmitQueue } from "../../../mod/packet/mod.ts";
 import { formatKey } from "../../../mod/portal/key.ts";
-import { decodeStun } from "../../../mod/stun/mod.ts";
+import { decodeStun, transactionKey } from "../../../mod/stun/mod.ts";
 import { HandshakeLimiter, IndexAllocator, Tunnel } from "../../../mod/wireguard/mod.ts";
 import { PortalStub } from "./portal_stub.ts";
 
-const SOCKETS = 4, TICK_MS = 5, GIVE_UP_MS = 30_000;
+const SOCKETS = 4, TICK_MS = 1, GIVE_UP_MS = 30_000;
 const INITIATION = 1, RESPONSE = 2, DATA = 4;
 const PACKET = 32; // IPv4, ICMP echo, padding
 const RESOURCE_ID = "00000000-0000-4000-8000-00000000eeee";
@@ -44,13 +43,18 @@ const CREDENTIALS_UNTIL = 2145916800;
 
 const [ownIp, relayIp, relaySecret, resourceIp, countText, secondsText] = Deno.args as [string, ...string[]];
 const count = Number(countText), rampMs = Number(secondsText) * 1000;
-const slab = new Slab(1 << 20);
+const slab = new Slab(8 << 20);
 SlabPointers.of(slab);
 const aead = createLibcryptoAead(slab) ?? new WasmAead(slab), dh = createLibcryptoDh() ?? new NodeDh();
 const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
 const indices = new IndexAllocator(random);
 const scratch = slab.reserve(2048);
-const sockets: Socket[] = [];
+const sockets: UdpSocket[] = [];
+const queues = Array.from(
+  { length: SOCKETS },
+  () => new TransmitQueue(slab, { areaLength: 256 * 1024, capacity: 2048 }),
+);
+const counters = new Counters();
 const addresses: SocketAddress[] = [];
 
 interface Client {
@@ -72,12 +76,9 @@ let gatewayKey: Uint8Array | undefined;
 let echoed = 0;
 
 for (let i = 0; i < SOCKETS; i++) {
-  const socket = createSocket("udp4");
-  socket.bind(0, ownIp);
-  await once(socket, "listening");
-  socket.setRecvBufferSize(4 << 20);
-  addresses.push(SocketAddress.of(ownIp, socket.address().port)!);
-  socket.on("message", (bytes, from) => receive(bytes, i, SocketAddress.of(from.address, from.port)!));
+  const { bytes } = SocketAddress.of(ownIp, 0)!;
+  const socket = UdpSocket.open({ family: 4, slab, counters, port: 0, address: bytes, receiveBuffers: 4 });
+  addresses.push(SocketAddress.of(ownIp, socket.port)!);
   sockets.push(socket);
 }
 
@@ -108,9 +109,36 @@ const portal = new PortalStub({
 console.log("listening");
 
 setInterval(() => {
+  sockets.forEach(drain);
   const now = performance.now();
   for (const client of clients) if ((client.connection.wakeAt ?? Infinity) <= now) drive(client);
+  flush();
 }, TICK_MS);
+
+function drain(socket: UdpSocket, number: number): void {
+  for (let count = socket.receive(); count > 0; count = socket.receive()) {
+    for (let i = 0; i < count; i++) {
+      const start = socket.offsetOf(i), end = start + socket.lengthOf(i), segment = socket.segmentOf(i);
+      const from = readAddressRecord(slab, socket.fromOf(i))!;
+      for (let at = start; at < end; at += segment) {
+        receive(slab.bytes.slice(at, Math.min(at + segment, end)), number, from);
+      }
+    }
+  }
+}
+
+function send({ socket }: Client, payload: Uint8Array, dst: SocketAddress): void {
+  if (queues[socket]!.pushDatagram({ payload, dst })) return;
+  flush();
+  queues[socket]!.pushDatagram({ payload, dst });
+}
+
+function flush(): void {
+  sockets.forEach((socket, i) => {
+    socket.send(queues[i]!, 0);
+    queues[i]!.clear();
+  });
+}
 
 function letIn(): void {
   const started = performance.now();
@@ -195,24 +223,24 @@ function signal({ id, number, socket }: Client): void {
   });
 }
 
-function receive(bytes: Buffer, socket: number, from: SocketAddress): void {
+function receive(bytes: Uint8Array<ArrayBuffer>, socket: number, from: SocketAddress): void {
   const now = performance.now();
   const type = bytes[0]!;
-  const stun = decodeStun(new Uint8Array(bytes));
+  const stun = decodeStun(bytes);
   if (stun) {
     const client = stun.class === "request"
       ? byUfrag.get(stun.username?.split(":", 1)[0] ?? "")
-      : byTransaction.get(Buffer.from(stun.transactionId).toString("hex"));
+      : byTransaction.get(transactionKey(stun.transactionId));
     if (!client?.connection.agent.accepts(stun)) return;
     client.connection.agent.handleStun(stun, from, addresses[socket]!, now);
     return drive(client);
   }
-  const receiver = bytes.readUInt32LE(type === RESPONSE ? 8 : 4);
+  const receiver = new DataView(bytes.buffer).getUint32(type === RESPONSE ? 8 : 4, true);
   const client = byIndex.get(receiver >>> 8);
   if (!client) return;
   const { tunnel } = client.connection;
   if (type !== DATA) {
-    tunnel.handleHandshake(new Uint8Array(bytes), from.bytes, now);
+    tunnel.handleHandshake(bytes, from.bytes, now);
     if (type === RESPONSE) client.handshakeMs ??= now - client.initiatedAt!;
     drive(client);
     if (tunnel.hasSession) ping(client);
@@ -237,19 +265,20 @@ function drive(client: Client): void {
   connection.drive(performance.now());
   for (let out = connection.outgoing.shift(); out; out = connection.outgoing.shift()) {
     if (out.transactionKey !== undefined) {
-      byTransaction.set(Buffer.from(out.payload.subarray(8, 20)).toString("hex"), client);
+      byTransaction.set(out.transactionKey, client);
     }
     if (out.payload[0] === INITIATION && out.payload[1] === 0 && out.payload.length === 148) {
       client.initiatedAt = performance.now();
       client.initiations++;
     }
-    sockets[client.socket]!.send(out.payload, out.remote.port, out.remote.ip);
+    send(client, out.payload, out.remote);
   }
   while (connection.news.shift());
 }
 
 /** One ICMP echo request to the resource through the tunnel. */
-function ping({ connection, number, socket }: Client): void {
+function ping(client: Client): void {
+  const { connection, number } = client;
   const now = performance.now();
   const session = connection.tunnel.sendSession(now);
   if (!session || !connection.nominated) return;
@@ -267,8 +296,7 @@ function ping({ connection, number, socket }: Client): void {
   }
   session.seal(scratch, PACKET + 32, PACKET, PACKET, 1);
   connection.tunnel.noteSent(session, true, now);
-  const { remote } = connection.nominated;
-  sockets[socket]!.send(slab.bytes.slice(scratch, scratch + PACKET + 32), remote.port, remote.ip);
+  send(client, slab.bytes.slice(scratch, scratch + PACKET + 32), connection.nominated.remote);
 }
 
 function tunnelIp(number: number): string {
