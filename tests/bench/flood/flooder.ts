@@ -1,0 +1,104 @@
+/**
+ * `flooder.ts <kind> <ip> <port> <packets per second> <seconds> <gateway's public key>`: one stranger who sends much.
+ *
+ * Kinds: `garbage` (148 random bytes), `initiations` (handshakes by keys that the gateway does not know, with a right
+ * mac1), `stun` (BINDING requests with a made-up user name and integrity). Packets come from a pool, since making them
+ * costs more than dropping them should. Every packet is a datagram of its own on the wire: neighbours differ in ECN, so
+ * that neither the queue nor the kernel merges them.
+ *
+ * Prints `flooding`, and at the end `flooded {json}` with what was sent and what was answered.
+ */
+import { createLibcryptoDh } from "../../../ffi/crypto_libcrypto_dh.ts";
+import { SlabPointers } from "../../../ffi/slab_pointers.ts";
+import { UdpSocket } from "../../../ffi/udp/mod.ts";
+import { NobleAead, NodeDh } from "../../../mod/crypto/mod.ts";
+import { Counters, Path, Slab, SocketAddress, TransmitQueue } from "../../../mod/packet/mod.ts";
+import { parseKey } from "../../../mod/portal/key.ts";
+import { AttributeType, encodeStun, Method, shortTermKey } from "../../../mod/stun/mod.ts";
+import { HandshakeLimiter, Tunnel } from "../../../mod/wireguard/mod.ts";
+
+const POOL = 256, MAX_BATCH = 500, TICK_MS = 2, LENGTH = 148, LATE_ANSWERS_MS = 500;
+
+const [kind, ip, port, rateText, secondsText, keyText] = Deno.args as [string, ...string[]];
+const rate = Number(rateText), durationMs = Number(secondsText) * 1000;
+const slab = new Slab(8 << 20);
+SlabPointers.of(slab);
+const counters = new Counters();
+const socket = UdpSocket.open({ family: 4, slab, counters, port: 0 });
+const queue = new TransmitQueue(slab, { areaLength: 512 * 1024, capacity: 4096 });
+const path = Path.of(SocketAddress.of(ip!, Number(port))!);
+const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
+
+function makePool(): Uint8Array[] {
+  const gatewayKey = parseKey(keyText!)!;
+  const dh = createLibcryptoDh() ?? new NodeDh(), aead = new NobleAead(slab);
+  return Array.from({ length: POOL }, (_, i) => {
+    if (kind === "garbage") return random(LENGTH);
+    if (kind === "stun") {
+      return encodeStun({
+        class: "request",
+        method: Method.BINDING,
+        transactionId: random(12),
+        attributes: [[AttributeType.USERNAME, `ab${i}:stranger`], [AttributeType.PRIORITY, 1]],
+        integrityKey: shortTermKey("no password of anybody"),
+        fingerprint: true,
+      });
+    }
+    const privateKey = random(32), publicKey = dh.publicKey(privateKey);
+    const limiter = new HandshakeLimiter({ publicKey, random });
+    const tunnel = new Tunnel({
+      ...{
+        keys: { privateKey, publicKey },
+        peerPublicKey: gatewayKey,
+        presharedKey: new Uint8Array(32),
+        index: i,
+      },
+      ...{ limiter, slab, aead, dh, random, unixNow: Date.now, now: 0 },
+    });
+    tunnel.initiate(0);
+    return tunnel.pollTransmit()!;
+  });
+}
+
+const pool = makePool();
+let next = 0, sent = 0, sentBytes = 0, answers = 0, answerBytes = 0;
+
+/** What the socket does not take is not sent later: a stranger has no patience. */
+function send(count: number): void {
+  for (let i = 0; i < count; i++) {
+    const packet = pool[next++ % POOL]!;
+    const at = queue.reserve(packet.length);
+    slab.bytes.set(packet, at);
+    queue.push(at, packet.length, packet.length, path, next & 1);
+  }
+  const taken = socket.send(queue, 0);
+  for (let i = 0; i < taken; i++) sentBytes += queue.lengthOf(i);
+  sent += taken;
+  queue.clear();
+}
+
+function receive(): void {
+  for (let count = socket.receive(); count > 0; count = socket.receive()) {
+    for (let i = 0; i < count; i++) {
+      answers += Math.ceil(socket.lengthOf(i) / socket.segmentOf(i));
+      answerBytes += socket.lengthOf(i);
+    }
+  }
+}
+
+console.log("flooding");
+const started = performance.now();
+const timer = setInterval(() => {
+  const elapsed = Math.min(durationMs, performance.now() - started);
+  for (let due = Math.floor(elapsed * rate / 1000) - next; due > 0; due -= MAX_BATCH) {
+    send(Math.min(due, MAX_BATCH));
+  }
+  receive();
+  if (elapsed < durationMs) return;
+  clearInterval(timer);
+  setTimeout(() => {
+    receive();
+    console.log(`flooded ${JSON.stringify({ sent, sentBytes, answers, answerBytes })}`);
+    socket.close();
+  }, LATE_ANSWERS_MS);
+}, TICK_MS);
