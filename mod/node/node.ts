@@ -420,6 +420,14 @@ export class Node {
   #handleNews(news: RelayNews, now: number): void {
     this.#mayLackRelays = true;
     switch (news.type) {
+      case "moved":
+        this.#events.push({ type: "moved" });
+        // What was signalled over the portal's old connection just now may be lost with it.
+        for (const connection of this.#directory.all()) {
+          connection.announceAll();
+          connection.wakeAt = now;
+        }
+        return;
       case "host":
         return this.#share(this.#shared.addHost(news.address), now);
       case "server-reflexive":

@@ -32,6 +32,8 @@ export interface RelaysOptions {
 export type RelayNews =
   /** Packets reach us at this address of ours. */
   | { readonly type: "host"; readonly address: SocketAddress }
+  /** A relay hears us from another local address than before; `host` follows. */
+  | { readonly type: "moved" }
   /** They do at this address, too, and then come to `base`. */
   | { readonly type: "server-reflexive"; readonly address: SocketAddress; readonly base: SocketAddress }
   /** The relay has a new address for us. */
@@ -58,6 +60,10 @@ export class Relays {
   readonly #ready = new Set<string>();
   readonly #silent = new Map<string, Silence>();
   readonly #former: string[] = [];
+  /** Where answers came to last, by relay and family. */
+  readonly #locals = new Map<string, string>();
+  /** The address that the last move led to: the other relays' answers are no news. */
+  #movedTo: string | undefined;
   readonly #transmits = new Fifo<Transmit>();
   readonly #news = new Fifo<RelayNews>();
   /** The map's values, renewed with it: the packet path looks at them. */
@@ -169,7 +175,10 @@ export class Relays {
       if (event.type === "relayed") this.#news.push({ type: "relayed", relayId });
       else if (event.type === "invalidated") {
         this.#news.push({ type: "withdrawn", relayId, addresses: event.addresses });
-      } else this.#news.push(event);
+      } else {
+        if (event.type === "host") this.#noteLocal(relayId, event.address);
+        this.#news.push(event);
+      }
     }
     this.#noteReadiness(allocation);
     const { freed } = allocation;
@@ -280,6 +289,17 @@ export class Relays {
       this.#drop(id, "no response received");
       if (this.#hopeful === 0) this.#news.push({ type: "none" });
     }
+  }
+
+  /** Compared per relay: a host with several networks may well reach different relays from different addresses. */
+  #noteLocal(relayId: string, address: SocketAddress): void {
+    const key = `${relayId} ${address.family}`, before = this.#locals.get(key);
+    this.#locals.delete(key);
+    this.#locals.set(key, address.key);
+    if (this.#locals.size > FORMER_RELAYS) this.#locals.delete(this.#locals.keys().next().value!);
+    if (before === undefined || before === address.key || this.#movedTo === address.key) return;
+    this.#movedTo = address.key;
+    this.#news.push({ type: "moved" });
   }
 
   /** A relay is ready from the first address on that it gives us, of whichever family. */

@@ -41,6 +41,8 @@ export type NodeEvent =
   }
   /** The connection is gone; its authorisations are not the node's business. */
   | { readonly type: "failed"; readonly peerId: string; readonly reason: string }
+  /** Our own address has changed: connections that are tied to it (the portal's) can't work any more. */
+  | { readonly type: "moved" }
   /** The last relay is lost: ask the portal for others. */
   | { readonly type: "no-relays" }
   | {

@@ -92,6 +92,12 @@ export class PortalSession<Event, Command> {
     return this.#events.shift();
   }
 
+  /** Dials anew, since the present socket can't work any more; not more often than the channel allows. */
+  reconnect(now: number): void {
+    this.#channel.reconnect(now);
+    this.#drain(now);
+  }
+
   /** Ends the session gracefully. */
   close(now: number): void {
     this.#channel.close();

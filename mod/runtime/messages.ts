@@ -86,6 +86,8 @@ export type FromData =
   }
   | { readonly type: "failed"; readonly reason: string }
   | { readonly type: "portal"; readonly command: GatewayCommand | ClientCommand }
+  /** Our own address has changed. */
+  | { readonly type: "moved" }
   | { readonly type: "interface"; readonly interface: TunnelInterface; readonly networks: readonly string[] }
   | { readonly type: "names"; readonly request: NameRequest }
   | {

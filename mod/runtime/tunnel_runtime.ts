@@ -180,6 +180,9 @@ class TunnelRuntime implements Runtime {
         return this.#fail(message.reason);
       case "portal":
         return this.#portal?.send(message.command);
+      case "moved":
+        log.info("This host's address has changed; connecting to the portal anew");
+        return this.#portal?.reconnect();
       case "interface":
         return this.#configure(message);
       case "names":

@@ -199,6 +199,21 @@ Deno.test("all relays vanish and come back, same ids and credentials, within one
   assert.deepEqual(bed.stage.failures(), []);
 });
 
+Deno.test("a node that has moved says so, and then announces everything again: the old announcement may be lost", () => {
+  const bed = new Bed();
+  const from = bed.stage.gateway.events.length;
+  const { host } = bed.stage.ends.gateway;
+  host.disconnect();
+  host.connect(bed.stage.world.internet, { v4: "203.0.113.99" }, { latency: 10 });
+  bed.stage.longestOutage(10_000);
+  const events = bed.stage.gateway.events.slice(from);
+  const moved = events.findIndex(({ type }) => type === "moved");
+  assert.ok(moved >= 0);
+  const kinds = events.slice(moved).flatMap((event) => event.type === "candidates" ? event.candidates : [])
+    .map((text) => parseCandidate(text)!.kind);
+  assert.ok(kinds.includes("relay") && kinds.filter((kind) => kind === "host").length >= 2, `${kinds}`);
+});
+
 Deno.test("a closed connection leaves nothing: no timer, no message, and its index free", () => {
   const bed = new Bed();
   bed.node.close("client");

@@ -10,11 +10,13 @@ import { RelayHarness, STAMP_SECRET, UNIX_NOW } from "../embedded/relay_harness.
 import { seededNumber, seededRandom } from "../wireguard/fixture.ts";
 
 const LOCAL = SocketAddress.parse("192.168.1.2:52625")!;
+const ELSEWHERE = SocketAddress.parse("172.16.0.2:52625")!;
 const MAPPED = SocketAddress.parse("203.0.113.5:40000")!;
 
 /** `Relays`, and a network on which a relay answers at each of some addresses. */
 class Bed {
   now = 1_000;
+  local = LOCAL;
   readonly relays = new Relays({ random: seededRandom(3), software: "test", realm: "firezone" });
   readonly servers = new Map<string, RelayHarness>();
   readonly news: RelayNews[] = [];
@@ -66,7 +68,7 @@ class Bed {
       for (const { payload } of server?.fromClient(MAPPED, [t.payload], this.now) ?? []) {
         const allocation = this.relays.get(id);
         if (!allocation) continue;
-        allocation.handleDatagram(t.dst, LOCAL, payload, this.now);
+        allocation.handleDatagram(t.dst, this.local, payload, this.now);
         this.relays.settle(allocation, this.now);
       }
     }
@@ -177,6 +179,30 @@ Deno.test("an allocation is found by its relay's socket, address and port", () =
   bed.update([], [a]);
   assert.equal(bed.relays.at(Path.of(a.v4!).words, 0), bed.relays.get("a"));
   assert.equal(bed.relays.at(Path.of(SocketAddress.of(a.v4!.ip, 3479)!).words, 0), undefined);
+});
+
+Deno.test("answers that come to another local address than before mean that we have moved, said once", () => {
+  const bed = new Bed();
+  bed.update([], [bed.start("a"), bed.start("b")]);
+  bed.run(1_000);
+  assert.equal(bed.told().includes("moved"), false);
+  bed.local = ELSEWHERE;
+  bed.relays.verifyAll(bed.now += 5_000);
+  bed.run(26_000);
+  assert.deepEqual(bed.told().filter((news) => news === "moved").length, 1);
+  bed.run(60_000);
+  assert.equal(bed.told().includes("moved"), false);
+});
+
+Deno.test("a relay that is replaced remembers where it heard us", () => {
+  const bed = new Bed();
+  bed.update([], [bed.start("a")]);
+  bed.run(1_000);
+  bed.told();
+  bed.local = ELSEWHERE;
+  bed.update(["a"], [bed.describe("a")]);
+  bed.run(1_000);
+  assert.deepEqual(bed.told().filter((news) => news === "moved").length, 1);
 });
 
 Deno.test("a relay that never answers is given up, tried again ever more seldom, and said lost once", () => {

@@ -198,6 +198,20 @@ Deno.test("through an outage: candidates collapse and follow the next join, a co
   );
 });
 
+Deno.test("a reconnect that is asked for: the socket is given up at once, candidates wait for the next join", () => {
+  const talk = gateway("v1");
+  talk.open();
+  talk.ok(0);
+  talk.wait(6_000);
+  talk.transcript();
+  talk.session.reconnect(talk.now);
+  talk.say(candidates(HOST));
+  assert.equal(talk.transcript(), "* hangup\n* dial");
+  talk.open();
+  talk.ok(0);
+  assert.match(talk.transcript(), /\* joined\n→ broadcast_ice_candidates/);
+});
+
 Deno.test("a portal that doesn't know no_relays is asked for a fresh init by a new connection", () => {
   const talk = gateway("v1");
   talk.open();

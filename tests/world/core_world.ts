@@ -32,6 +32,8 @@ import { RelayMachine } from "./relay.ts";
 import { World, type WorldOptions } from "./world.ts";
 
 const SOCKET_PORT = 52625;
+/** From noticing that the portal's connection is dead to the next join, ms. */
+const DIALLING = 200;
 const EXPIRES_AT = 1_800_000_000;
 
 export interface CoreWorldOptions extends WorldOptions {
@@ -72,11 +74,15 @@ export class CoreWorld {
   readonly #conditions: Partial<LinkConditions>;
   readonly #seen = new Set<string>();
   readonly #grants = new Map<string, { clientId: string; resourceId: string }>();
+  /** Devices whose link to the portal is dead, or being made anew. */
+  readonly #cutOff = new Map<string, "unnoticed" | "dialling">();
+  readonly #outbox: (() => void)[] = [];
   #sequence = 0;
 
   constructor(options: CoreWorldOptions = {}) {
     const world = this.world = new World(options);
     this.portal = new Portal(world);
+    this.portal.script = ({ to }) => !this.#cutOff.has(to);
     this.#conditions = options.conditions ?? { latency: 10 };
     for (let i = 1; i <= (options.relays ?? 1); i++) this.startRelay(`relay-${i}`);
     for (let i = 1; i <= (options.gateways ?? 1); i++) {
@@ -129,10 +135,14 @@ export class CoreWorld {
     this.#plugIn(device);
   }
 
-  /** Another network at once, without a NAT: Wi-Fi lost, mobile found. */
+  /**
+   * Another network at once, without a NAT: Wi-Fi lost, mobile found. The connection to the portal dies with the old
+   * address; the product has to notice by itself, and then dials anew.
+   */
   roam({ host, id }: AnyDevice, v4: string): void {
     host.disconnect();
     host.connect(this.world.internet, { v4 }, this.#conditions);
+    this.#cutOff.set(id, "unnoticed");
     this.world.trace.note(`${id} roams to ${v4}`);
   }
 
@@ -298,20 +308,39 @@ export class CoreWorld {
     this.violations.push(`${this.world.now}: ${what}`);
   }
 
+  /** The product knows that its address has changed. */
+  #redial(device: AnyDevice): void {
+    if (!this.#cutOff.has(device.id)) return;
+    this.#cutOff.set(device.id, "dialling");
+    this.world.after(DIALLING, () => {
+      this.#cutOff.delete(device.id);
+      this.initialise(device);
+      for (const say of this.#outbox.splice(0)) say();
+    });
+  }
+
+  /** A message to the portal: lost on a dead link, kept while it is being made anew. */
+  #say(device: AnyDevice, to: string, message: ClientEvent | GatewayEvent): void {
+    const state = this.#cutOff.get(device.id);
+    if (state === "dialling") this.#outbox.push(() => this.portal.send(device.id, to, message));
+    else if (state === undefined) this.portal.send(device.id, to, message);
+  }
+
   #fromClient(client: ClientDevice, output: ClientOutput): void {
+    if (output.type === "node" && output.event.type === "moved") this.#redial(client);
     if (output.type !== "portal") return;
     const { command } = output;
     switch (command.type) {
       case "request":
         return this.#request(client, command);
       case "candidates":
-        return this.portal.send(client.id, command.gatewayId, {
+        return this.#say(client, command.gatewayId, {
           type: "ice_candidates",
           clientId: client.id,
           candidates: command.candidates,
         });
       case "invalidated_candidates":
-        return this.portal.send(client.id, command.gatewayId, {
+        return this.#say(client, command.gatewayId, {
           type: "invalidate_ice_candidates",
           clientId: client.id,
           candidates: command.candidates,
@@ -322,19 +351,20 @@ export class CoreWorld {
   }
 
   #fromGateway(gateway: GatewayDevice, output: GatewayOutput): void {
+    if (output.type === "node" && output.event.type === "moved") this.#redial(gateway);
     if (output.type !== "portal") return;
     const { command } = output;
     switch (command.type) {
       case "authorized":
         return this.#confirm(gateway, command);
       case "candidates":
-        return this.portal.send(gateway.id, command.clientId, {
+        return this.#say(gateway, command.clientId, {
           type: "ice_candidates",
           gatewayId: gateway.id,
           candidates: command.candidates,
         });
       case "invalidated_candidates":
-        return this.portal.send(gateway.id, command.clientId, {
+        return this.#say(gateway, command.clientId, {
           type: "invalidate_ice_candidates",
           gatewayId: gateway.id,
           candidates: command.candidates,
@@ -349,7 +379,7 @@ export class CoreWorld {
     const gateway = this.gateways.find(({ number }) => resourceOf(number).id === resourceId);
     if (!gateway || !this.allows) return;
     this.#grants.set(`${client.id} ${resourceId}`, { clientId: client.id, resourceId });
-    this.portal.send(client.id, gateway.id, {
+    this.#say(client, gateway.id, {
       type: "authorize",
       authorization: {
         ref: `${client.id} ${client.machine.publicKey.toHex()}`,
@@ -371,7 +401,7 @@ export class CoreWorld {
     const [clientId, key] = ref.split(" ");
     const client = this.clients.find(({ id }) => id === clientId);
     if (!client || client.machine.publicKey.toHex() !== key) return;
-    this.portal.send(gateway.id, client.id, {
+    this.#say(gateway, client.id, {
       type: "flow_created",
       flow: {
         resourceId: resourceOf(gateway.number).id,
@@ -386,6 +416,7 @@ export class CoreWorld {
   }
 
   #sendRelays(device: AnyDevice): void {
+    if (this.#cutOff.has(device.id)) return;
     const presence = { disconnectedIds: [], connected: this.#relaysFor(device) };
     this.portal.send("portal", device.id, { type: "relays_presence", presence });
   }

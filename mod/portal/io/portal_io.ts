@@ -42,6 +42,8 @@ export interface PortalConnection<Command> {
   /** Candidates are kept while the link is down, other commands are dropped. */
   send(command: Command): void;
   readonly isJoined: boolean;
+  /** Our address has changed: gives the socket up, which could only time out, and dials anew. */
+  reconnect(): void;
   /** Closes the socket with code 1000 and ends the session; resolves when it is closed, after 0.5 s at the latest. */
   close(): Promise<void>;
 }
@@ -100,6 +102,10 @@ class Driver<Event, Command> implements PortalConnection<Command> {
   send(command: Command): void {
     this.#session.send(command);
     this.#drain();
+  }
+
+  reconnect(): void {
+    this.#feed((now) => this.#session.reconnect(now));
   }
 
   close(): Promise<void> {
