@@ -67,7 +67,8 @@ export class Authentication {
 
   /** True when `answer` to `pending` may be believed. Learns the dialect from it. */
   accepts(answer: StunMessage, pending: PendingRequest): boolean {
-    const code = answer.errorCode?.code;
+    // A success may carry an ERROR-CODE, too; that makes it no refusal.
+    const code = answer.class === "error" ? answer.errorCode?.code : undefined;
     const isChallenge = code === 401 || code === 438;
     if (verifyIntegrity(answer, this.#key)) {
       if (isChallenge) this.#dialect = "signed";

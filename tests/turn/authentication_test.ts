@@ -72,6 +72,29 @@ Deno.test("everything else a plain relay says must be signed", () => {
   equal(relay.error(request, 403), true);
 });
 
+Deno.test("an unsigned success is not believed because it has the error code of a challenge", () => {
+  const fresh = new ScriptedRelay("v4");
+  fresh.bindingSuccess(fresh.one(Method.BINDING));
+  const request = fresh.one(Method.ALLOCATE);
+  for (const code of [400, 401, 438]) {
+    const forged = fresh.answer(request, "success", [
+      [A.ERROR_CODE, { code, reason: "" }],
+      [A.XOR_RELAYED_ADDRESS, RELAYED.v4],
+      [A.LIFETIME, 600],
+    ], null);
+    equal(forged, false, String(code));
+  }
+  equal(fresh.allocation.relayedAddress(4), undefined);
+  const relay = plain();
+  relay.allocation.refresh(relay.now);
+  const code = { code: 438, reason: "" };
+  equal(
+    relay.answer(relay.one(Method.REFRESH), "success", [[A.ERROR_CODE, code], [A.LIFETIME, 0]], null),
+    false,
+  );
+  equal(relay.allocation.relayedAddress(4)?.key, RELAYED.v4.key);
+});
+
 Deno.test("a plain relay gets the REFRESH of RFC 8656, without ALLOCATE's attributes", () => {
   const relay = plain();
   relay.allocation.refresh(relay.now);
