@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type Admission, isProblem } from "../../mod/embedded/portal/admission.ts";
 import { PortalCore } from "../../mod/embedded/portal/core.ts";
+import { nameBasedId } from "../../mod/embedded/portal/policy.ts";
 import { POLICY, policyOf, RELAY } from "../embedded/portal/portal_world.ts";
 import { CLIENT_KEY, GATEWAY_KEY, seededRandom } from "../portal/support.ts";
 import corpus from "./corpus/embedded_portal.hex" with { type: "text" };
@@ -44,6 +45,7 @@ function generate(dice: Dice): Uint8Array {
 }
 
 interface Socket {
+  readonly id: string;
   readonly admission: Admission;
   readonly inbox: { event: string; payload: Record<string, unknown> }[];
 }
@@ -51,6 +53,9 @@ interface Socket {
 /** The portal's core, and devices that hold tokens and say anything with them. */
 class Machine {
   readonly #sockets = new Map<number, Socket>();
+  /** All devices that ever were, and the pairs of which the gateway was told to let the client in. */
+  readonly #ids = new Set<string>();
+  readonly #pairs = new Set<string>();
   readonly #core: PortalCore;
   #now = 0;
   #logins = 0;
@@ -116,7 +121,8 @@ class Machine {
     const { role, dialect } = device.admission;
     const heard = device.inbox.at(-1)?.payload ?? {};
     const peers = [heard.gateway_id, (heard.client as { id?: unknown } | undefined)?.id, heard.client_id];
-    const ids = peers.filter((id) => typeof id === "string");
+    const heardIds = peers.filter((id) => typeof id === "string");
+    const ids = feed.below(2) ? heardIds : [feed.pick([...this.#ids])];
     switch (feed.below(4)) {
       case 0:
         return this.#say(socket, "phx_join", {});
@@ -156,7 +162,9 @@ class Machine {
     assert.ok(TOKENS[token] !== undefined, "admitted without a token");
     const socket = this.#core.handleOpen(answer, this.#now);
     if (typeof socket !== "number") return undefined;
-    this.#sockets.set(socket, { admission: answer, inbox: [] });
+    const id = nameBasedId("device", role, answer.owner, answer.externalId);
+    this.#ids.add(id);
+    this.#sockets.set(socket, { id, admission: answer, inbox: [] });
     return socket;
   }
 
@@ -169,7 +177,7 @@ class Machine {
       assert.ok(socket, "something for a socket that is gone");
       socket.inbox.push(message);
       if (socket.inbox.length > 8) socket.inbox.shift();
-      this.#check(socket.admission, message);
+      this.#check(socket, message);
       for (const token of TOKENS) assert.ok(!sent.text.includes(token), "a token was sent");
       outcome += ` ${message.event}${message.payload?.response?.reason ?? ""}`;
     }
@@ -185,10 +193,16 @@ class Machine {
 
   /** Nobody learns of a grant, a resource or a peer that is not his. */
   #check(
-    { role, owner }: Admission,
+    { id: own, admission: { role, owner } }: Socket,
     { event, payload }: { event: string; payload: Record<string, unknown> },
   ): void {
+    if (event.endsWith("ice_candidates")) {
+      const pair = role === "gateway" ? `${payload.client_id} ${own}` : `${own} ${payload.gateway_id}`;
+      assert.ok(this.#pairs.has(pair), "candidates of a stranger");
+    }
     if (role === "gateway") {
+      const client = payload.client as { id: string } | undefined;
+      if (client) this.#pairs.add(`${client.id} ${own}`);
       assert.ok(!["flow_created", "resource_created_or_updated"].includes(event), `${event} to a gateway`);
       return;
     }

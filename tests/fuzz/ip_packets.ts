@@ -58,7 +58,11 @@ export function ipPacket(dice: Dice, depth = 2): Uint8Array<ArrayBuffer> {
   const protocol = dice.pick(PROTOCOLS);
   const packet = family === 4 ? ipv4(dice, src, dst, protocol, depth) : ipv6(dice, src, dst, protocol, depth);
   if (dice.once(8)) repair(packet, true);
-  return packet;
+  if (!dice.once(10)) return packet;
+  // A packet that is whole, but ends within the headers of what it carries.
+  const cut = packet.slice(0, Math.min(packet.length, (family === 4 ? 20 : 40) + dice.below(24)));
+  repair(cut, true);
+  return cut;
 }
 
 function ipv4(dice: Dice, src: Uint8Array, dst: Uint8Array, protocol: number, depth: number) {
@@ -211,7 +215,7 @@ export function repair(packet: Uint8Array, checksums: boolean): void {
   packet[isV4 ? 3 : 5] = stated;
   const protocol = packet[isV4 ? 9 : 6]!;
   if (header > length || header < 20) return;
-  if (protocol === 17 && length >= header + 8) {
+  if (protocol === 17 && length >= header + 6) {
     packet[header + 4] = (length - header) >> 8;
     packet[header + 5] = length - header;
   }

@@ -39,13 +39,14 @@ function generate(dice: Dice): Uint8Array {
 
 /** A gateway with a live tunnel to a client, on a wire that the whole world may write to. */
 class Machine {
-  readonly #duo = new Duo({ direct: true });
+  readonly #duo = new Duo();
   readonly #captured: Uint8Array[] = [];
+  /** Packets that the client sent and the attacker keeps, to deliver them when he likes. */
+  readonly #withheld = new Set<string>();
   #runs = 0;
   #probes = 0;
 
-  constructor(direct: boolean) {
-    this.#duo.direct = direct;
+  constructor() {
     this.#probe();
     this.#duo.advance(3_000);
     this.#probe();
@@ -62,7 +63,9 @@ class Machine {
     else if (kind < FROM_TUN) this.#fromTun(feed);
     else if (kind < CANDIDATES) this.#signal(feed);
     else this.#duo.advance(feed.pick([1, 10, 100, 1000, 5000]));
-    for (const packet of this.#duo.atGateway) assert.fail(`${packet.toHex()} came out of nothing`);
+    for (const packet of this.#duo.atGateway) {
+      assert.ok(this.#withheld.delete(packet.toHex()), `${packet.toHex()} came out of nothing, or twice`);
+    }
     if (++this.#runs % PROBE_INTERVAL === 0) this.#probe();
     const { counters } = this.#duo.gatewayEnd;
     return counters.names.filter((_, i) => counters.values[i] !== before[i]).join(" ");
@@ -84,7 +87,23 @@ class Machine {
     const heard = wire.filter(({ dst }) => dst.equals(GATEWAY_SOCKET)).map(({ payload }) => payload.slice());
     // What arrived was consumed: to see it again is a replay.
     this.#captured.push(...heard);
+    this.#withhold(8);
     if (this.#captured.length > 256) this.#captured.splice(0, this.#captured.length - 256);
+  }
+
+  #withhold(count: number): void {
+    const { wire } = this.#duo;
+    wire.length = 0;
+    this.#duo.direct = false;
+    for (let i = 0; i < count; i++) {
+      const packet = udp(CLIENT_IP, 1000, HOST, 53, `withheld ${this.#probes++}`);
+      this.#withheld.add(packet.toHex());
+      this.#duo.fromClient(packet);
+    }
+    this.#duo.direct = true;
+    this.#captured.push(
+      ...wire.filter(({ dst }) => dst.equals(GATEWAY_SOCKET)).map(({ payload }) => payload.slice()),
+    );
   }
 
   #deliver(from: SocketAddress, segment: number, bytes: Uint8Array): void {
@@ -107,7 +126,9 @@ class Machine {
 
   #injectChanged(feed: Feed, changes: boolean): void {
     const from = feed.pick(SENDERS);
-    const bytes = this.#captured[this.#captured.length - 1 - feed.u16() % this.#captured.length]!.slice();
+    // Mostly of the newest, which may be fresh.
+    const back = feed.below(2) === 0 ? feed.below(16) : feed.u16();
+    const bytes = this.#captured[this.#captured.length - 1 - back % this.#captured.length]!.slice();
     if (changes) {
       for (let count = 1 + feed.below(3); count > 0; count--) {
         bytes[feed.u16() % bytes.length]! ^= 1 << feed.below(8);
@@ -161,7 +182,7 @@ export const target: FuzzTarget = {
   lifetime: 600,
   smoke: 500,
   start: () => {
-    const machine = new Machine(true);
+    const machine = new Machine();
     return (input) => machine.run(input);
   },
 };

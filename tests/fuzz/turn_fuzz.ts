@@ -78,6 +78,9 @@ class Machine {
           this.#now,
         );
         assert.ok(!taken || !from.equals(PEER.v4), "an answer of a stranger was taken");
+        const said = decodeStun(answer)!;
+        const mustBeSigned = said.class === "success" && said.method !== Method.BINDING;
+        assert.ok(!taken || said.hasIntegrity || !mustBeSigned, "an unsigned success was taken");
       }
     } else if (kind < RAW) this.#allocation.handleDatagram(RELAY.v4, LOCAL.v4, feed.rest(), this.#now);
     else if (kind < BIND) {
