@@ -32,7 +32,8 @@ function main(): number {
   }
   const seconds = (performance.now() - started) / 1000;
   const name = `the policy agrees with the reference model over ${runs} histories`;
-  if (options["junit-path"]) writeJunit(options["junit-path"], "model", [{ name, seconds, failure }]);
+  const report = options["junit-path"];
+  if (typeof report === "string") writeJunit(report, "model", [{ name, seconds, failure }]);
   return failure === undefined ? 0 : 1;
 }
 
