@@ -1,6 +1,6 @@
 /**
  * `deno task fuzz [target …] [--time seconds] [--seed n] [--input hex[,hex …]]`: feeds mutated inputs to parsers and
- * cores. All targets share the time, a minute unless said otherwise.
+ * cores. All targets share the time; without `--time` it all takes a minute.
  *
  * Each target runs in a thread of its own; one that gets stuck in an input for {@link HANG_MS} is ended. A finding
  * is printed as an entry for `tests/fuzz/corpus/<target>.hex`, where it belongs together with its fix; `--input`
@@ -13,7 +13,7 @@ import { Journal } from "./journal.ts";
 import { formatEntry, parseCorpus } from "./target.ts";
 import { TARGETS } from "./targets.ts";
 
-const DEFAULT_SECONDS = 54;
+const DEFAULT_SECONDS = 46;
 const HANG_MS = 10_000;
 /** Repeating and shortening a finding may take this long. */
 const EXAMINATION_MS = 60_000;
