@@ -42,7 +42,15 @@ export async function surviveOutages(product: Product, report: Report): Promise<
   for (const to of ["cell", "wifi"] as const) {
     await outage(`client roams to ${to}`, () => internet.roam(to));
   }
+  const links = portalLinks(product.gateway.output), moved = performance.now();
   await outage("gateway's own address changed", () => moveGateway(product));
+  // Its link to the portal died with the address, and what comes next needs the portal.
+  await eventually(
+    "the gateway's new link to the portal",
+    60_000,
+    () => Promise.resolve(portalLinks(product.gateway.output) > links),
+  );
+  report.note(`gateway back at the portal after ${((performance.now() - moved) / 1000).toFixed(1)} s`);
   await outage("UDP between the peers blocked again", () => blockPeers(product), "relayed");
   await outage("relay restarted", async () => {
     await product.relay.stop();
@@ -74,4 +82,8 @@ async function moveGateway({ internet }: Product): Promise<void> {
     "route replace default via 192.168.88.1",
   );
   await forgetMappings(internet.host("natg"));
+}
+
+function portalLinks(output: string): number {
+  return output.split("Connected to portal").length;
 }

@@ -48,7 +48,7 @@ export async function addSecondRelay(product: Product): Promise<void> {
 /** The portal stops to hand out the first relay, which goes on as if nothing had happened. */
 export async function removeFirstRelay(product: Product): Promise<void> {
   const policy = await Deno.readTextFile(product.policyFile);
-  const start = policy.indexOf("[[relay]]"), end = policy.indexOf("[[relay]]", start + 1);
+  const start = policy.indexOf("[[relay]]"), end = policy.indexOf("\n[[", start);
   await Deno.writeTextFile(
     product.policyFile,
     policy.slice(0, start) + policy.slice(end < 0 ? undefined : end),
