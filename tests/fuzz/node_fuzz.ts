@@ -1,14 +1,22 @@
 import assert from "node:assert/strict";
 import { SocketAddress, writeAddressRecord } from "../../mod/packet/mod.ts";
-import { CLIENT_SOCKET, Duo, GATEWAY_SOCKET } from "../gateway/duo.ts";
+import {
+  CLIENT_SOCKET,
+  CLIENT_TUNNEL,
+  Duo,
+  GATEWAY_ID,
+  GATEWAY_SOCKET,
+  GATEWAY_TUNNEL,
+} from "../gateway/duo.ts";
 import { udp } from "../policy/packets.ts";
 import { RELAY_V4 } from "../embedded/relay_harness.ts";
 import corpus from "./corpus/node.hex" with { type: "text" };
 import type { Dice } from "./dice.ts";
 import { Feed } from "./feed.ts";
-import { ipPacket } from "./ip_packets.ts";
+import { ipPacket, repair } from "./ip_packets.ts";
 import { type FuzzTarget, join } from "./target.ts";
 
+const MAX_PACKET = 1280;
 const CLIENT_IP = "100.64.0.5", HOST = "10.0.0.9";
 const address = (text: string) => SocketAddress.parse(text)!;
 const SENDERS = [
@@ -24,11 +32,13 @@ const SENDERS = [
 const PROBE_INTERVAL = 100;
 
 // What the first byte of an input says.
-const RAW = 70, CHANGED = 170, REPLAYED = 195, FROM_TUN = 225, CANDIDATES = 240;
+const RAW = 60, CHANGED = 140, REPLAYED = 165, INNER = 205, FROM_TUN = 225, CANDIDATES = 240;
 
 function generate(dice: Dice): Uint8Array {
   const kind = dice.below(256);
-  if (kind >= REPLAYED && kind < FROM_TUN) return join([kind, dice.below(256)], ipPacket(dice));
+  if (kind >= REPLAYED && kind < FROM_TUN) {
+    return join([kind, dice.below(256), dice.below(256)], ipPacket(dice));
+  }
   if (kind >= RAW) return join([kind], dice.bytes(6 + dice.below(12)));
   const first = dice.pick([0, 0, 1, 1, 2, 3, 4, 0x40, 0x41, 0x80]);
   return join(
@@ -60,10 +70,11 @@ class Machine {
     if (kind < RAW) this.#inject(feed);
     else if (kind < CHANGED) this.#injectChanged(feed, true);
     else if (kind < REPLAYED) this.#injectChanged(feed, false);
+    else if (kind < INNER) this.#fromInside(feed);
     else if (kind < FROM_TUN) this.#fromTun(feed);
     else if (kind < CANDIDATES) this.#signal(feed);
     else this.#duo.advance(feed.pick([1, 10, 100, 1000, 5000]));
-    for (const packet of this.#duo.atGateway) {
+    for (const packet of kind >= REPLAYED && kind < INNER ? [] : this.#duo.atGateway) {
       assert.ok(this.#withheld.delete(packet.toHex()), `${packet.toHex()} came out of nothing, or twice`);
     }
     if (++this.#runs % PROBE_INTERVAL === 0) this.#probe();
@@ -135,6 +146,34 @@ class Machine {
       }
     }
     this.#deliver(from, bytes.length, bytes);
+  }
+
+  /** The client itself may seal any bytes; what comes out of TUN is then from it and to where it may go. */
+  #fromInside(feed: Feed): void {
+    const flags = feed.u8(), choice = feed.u8(), bytes = feed.rest().slice(0, MAX_PACKET);
+    const isV4 = bytes[0] !== undefined && bytes[0] >> 4 === 4;
+    if (flags & 1 && bytes.length >= 40) {
+      bytes.set(isV4 ? CLIENT_TUNNEL.ipv4 : CLIENT_TUNNEL.ipv6, isV4 ? 12 : 8);
+    }
+    if (flags & 2 && isV4 && bytes.length >= 20) bytes.set([choice & 1 ? 10 : 11, 0, 0, choice], 16);
+    if (flags & 4) repair(bytes, true);
+    const isGoodbye = bytes[40] === 2 && bytes[6] === 255;
+    const connection = this.#duo.clientEnd.node.connection(GATEWAY_ID);
+    if (!connection || isGoodbye) return;
+    this.#duo.client.path.send(connection, bytes, this.#duo.now);
+    this.#duo.settle();
+    for (const packet of this.#duo.atGateway) {
+      const isV4 = packet[0]! >> 4 === 4, at = isV4 ? 12 : 8, size = isV4 ? 4 : 16;
+      const source = packet.subarray(at, at + size).toHex();
+      assert.equal(
+        source,
+        (isV4 ? CLIENT_TUNNEL.ipv4 : CLIENT_TUNNEL.ipv6).toHex(),
+        "a spoofed source got in",
+      );
+      const destination = packet.subarray(at + size, at + 2 * size).toHex();
+      const isGateway = destination === (isV4 ? GATEWAY_TUNNEL.ipv4 : GATEWAY_TUNNEL.ipv6).toHex();
+      assert.ok(isGateway || (isV4 && packet[16] === 10), `${destination} is not granted`);
+    }
   }
 
   #fromTun(feed: Feed): void {
