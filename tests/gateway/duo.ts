@@ -5,7 +5,7 @@
  *                         ├── wire (direct traffic may be cut) ── relay 192.0.2.1:3478
  *     gateway 192.0.2.20 ─┘
  *
- * The portal between them is this file: it derives credentials as any portal would and passes candidates on.
+ * The portal between them is this file: it derives credentials like a portal and passes candidates on.
  */
 import { NobleAead } from "../../mod/crypto/mod.ts";
 import type { Aead } from "../../mod/crypto/types.ts";
