@@ -10,7 +10,7 @@ const ATTRIBUTE_HEADER_SIZE = 4;
 
 export const NLMSG_ERROR = 2, NLMSG_DONE = 3;
 export const NLM_F_REQUEST = 0x1, NLM_F_ACK = 0x4, NLM_F_DUMP = 0x300;
-export const NLM_F_REPLACE = 0x100, NLM_F_EXCL = 0x200, NLM_F_CREATE = 0x400, NLM_F_APPEND = 0x800;
+export const NLM_F_EXCL = 0x200, NLM_F_CREATE = 0x400, NLM_F_APPEND = 0x800;
 const NLM_F_CAPPED = 0x100, NLM_F_ACK_TLVS = 0x200;
 /** Marks an attribute whose payload is attributes. */
 const NLA_F_NESTED = 0x8000, NLA_TYPE_MASK = 0x3fff;

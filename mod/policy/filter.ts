@@ -6,7 +6,6 @@ import type { Filter } from "./types.ts";
 
 /** What filters can tell apart. ICMP includes ICMPv6 and every type; OTHER passes only without filters. */
 export const CLASS_OTHER = 0, CLASS_TCP = 1, CLASS_UDP = 2, CLASS_ICMP = 3;
-export type ProtocolClass = 0 | 1 | 2 | 3;
 
 export class FilterSet {
   static readonly EVERYTHING = new FilterSet([]);
