@@ -178,9 +178,10 @@ class Machine {
 
   #settle(): string {
     this.#hasBeenControlled ||= !this.#agent.controlling;
-    // A nomination at the end of a pass is checked in the next one, at once; then there must be rest.
+    // A nomination at the end of a pass is checked in the next one, at once, which may show that the pair is silent
+    // and lead to the next nomination; but each pair is nominated once.
     for (let passes = 0; passes === 0 || (this.#agent.pollTimeout() ?? Infinity) <= this.#now; passes++) {
-      assert.ok(passes < 4, "never comes to rest");
+      assert.ok(passes < 4 + this.#agent.pairs.length, "never comes to rest");
       this.#agent.handleTimeout(this.#now);
     }
     let outcome = this.#agent.state as string;
