@@ -56,9 +56,11 @@ export function parseOptions<const T extends OptionTable>(
   environment: Environment,
 ): Parsed<T> {
   const specs = Object.entries<OptionSpec>(table);
+  // Kept out of the parser's own list: that is an option called "_", which would turn words into numbers.
+  const words: string[] = [];
   const raw = parseArgs(withValues(specs.map(([, spec]) => spec), args), {
     boolean: [...specs.filter(([, spec]) => spec.kind === "switch").map(([, spec]) => spec.flag), "help"],
-    string: [...specs.filter(([, spec]) => spec.kind === "text").map(([, spec]) => spec.flag), "_"],
+    string: specs.filter(([, spec]) => spec.kind === "text").map(([, spec]) => spec.flag),
     alias: Object.fromEntries([
       ["h", "help"],
       ...specs.filter(([, spec]) => spec.short).map(([, spec]) => [spec.short!, spec.flag]),
@@ -66,10 +68,11 @@ export function parseOptions<const T extends OptionTable>(
     "--": true,
     unknown: (argument, key) => {
       if (key !== undefined) throw new UsageError(`Unknown option \`${optionOf(argument)}\`.`);
-      return true;
+      words.push(argument);
+      return false;
     },
   });
-  const words = [...raw._, ...(raw["--"] ?? [])].map(String);
+  words.push(...(raw["--"] ?? []));
   if (words.length > positionals.length) {
     throw new UsageError(`Unexpected argument \`${words[positionals.length]}\`.`);
   }

@@ -91,3 +91,11 @@ Deno.test("the help text lists flags, variables, defaults and choices, but nothi
   assert.match(text, /\[TOKEN\] +Token\. \[env: TOKEN\]/);
   assert.doesNotMatch(text, /inner/);
 });
+
+Deno.test("no option is called _, wherever it stands, and words stay as they were written", () => {
+  for (const args of [["-_"], ["-_", "x"], ["--_", "x"], ["--_=x", "y"], ["-h_"]]) {
+    assert.throws(() => parse(args), UsageError, String(args));
+  }
+  for (const word of ["007", "1e3", "_", "-"]) assert.deepEqual(parse([word]).positionals, [word]);
+  assert.deepEqual(parse(["--", "-_"]).positionals, ["-_"]);
+});
