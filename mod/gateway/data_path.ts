@@ -170,7 +170,9 @@ export class DataPath {
 
   /** A channel's bind must reach the relay before the data that goes over it. */
   #sendControl(): void {
-    for (let t = this.#node.pollTransmit(); t; t = this.#node.pollTransmit()) this.#transmits.pushDatagram(t);
+    for (let t = this.#node.pollTransmit(); t; t = this.#node.pollTransmit()) {
+      if (!this.#transmits.pushDatagram(t)) this.#counters.add(this.#dropQueueFull);
+    }
   }
 
   #deliver(connection: Connection, offset: number, length: number, ecn: number, now: number): void {
