@@ -10,8 +10,6 @@ import { eventually, type Scenario } from "../scenario.ts";
 export const scenario: Scenario = {
   title: "a client that changes its network keeps its connection, there and back",
   needs: ["ping"],
-  // For the same reason as nat_outages.ts.
-  long: true,
   run: (report) =>
     withProduct(async (product) => {
       await product.startClient();
