@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { type Admission, isProblem } from "../../mod/embedded/portal/admission.ts";
-import { PortalCore } from "../../mod/embedded/portal/core.ts";
-import { nameBasedId } from "../../mod/embedded/portal/policy.ts";
+import { type Admission, isProblem } from "../../mod/embedded/portal/core/admission.ts";
+import { PortalCore } from "../../mod/embedded/portal/core/core.ts";
+import { nameBasedId } from "../../mod/embedded/portal/policy/policy.ts";
 import { POLICY, policyOf, RELAY } from "../embedded/portal/portal_world.ts";
 import { CLIENT_KEY, GATEWAY_KEY, seededRandom } from "../portal/support.ts";
 import corpus from "./corpus/embedded_portal.hex" with { type: "text" };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { parsePolicy, PolicyError } from "../../mod/embedded/portal/policy_file.ts";
-import { parseTarget } from "../../mod/embedded/portal/resource_address.ts";
+import { parsePolicy, PolicyError } from "../../mod/embedded/portal/policy/file.ts";
+import { parseTarget } from "../../mod/embedded/portal/policy/resource_address.ts";
 import { DomainPattern } from "../../mod/policy/domain_pattern.ts";
 import { POLICY } from "../embedded/portal/portal_world.ts";
 import corpus from "./corpus/policy_file.hex" with { type: "text" };

@@ -21,7 +21,7 @@ import type {
   GatewayEvent,
   Relay,
 } from "../../mod/portal/types.ts";
-import { pairIceCredentials } from "../../mod/embedded/portal/pair_credentials.ts";
+import { pairIceCredentials } from "../../mod/embedded/portal/core/pair_credentials.ts";
 import { udp } from "../gateway/packets.ts";
 import { ClientMachine, GatewayMachine } from "./core_machine.ts";
 import type { Host } from "./host.ts";

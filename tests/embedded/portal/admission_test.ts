@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isProblem } from "../../../mod/embedded/portal/admission.ts";
+import { isProblem } from "../../../mod/embedded/portal/core/admission.ts";
 import { GATEWAY_KEY } from "../../portal/support.ts";
 import { find, POLICY, PortalWorld, publicKey, resourceId } from "./portal_world.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { pairIceCredentials } from "../../../mod/embedded/portal/pair_credentials.ts";
-import { FAR_FUTURE } from "../../../mod/embedded/portal/policy.ts";
+import { pairIceCredentials } from "../../../mod/embedded/portal/core/pair_credentials.ts";
+import { FAR_FUTURE } from "../../../mod/embedded/portal/policy/policy.ts";
 import { decodeClientEvent } from "../../../mod/portal/schema/client.ts";
 import { decodeGatewayEvent } from "../../../mod/portal/schema/gateway.ts";
 import { CLIENT_KEY, GATEWAY_KEY } from "../../portal/support.ts";

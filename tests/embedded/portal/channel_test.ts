@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { FAR_FUTURE, type RelayPolicy } from "../../../mod/embedded/portal/policy.ts";
+import { FAR_FUTURE, type RelayPolicy } from "../../../mod/embedded/portal/policy/policy.ts";
 import { SocketAddress } from "../../../mod/packet/address.ts";
 import { decodeClientEvent } from "../../../mod/portal/schema/client.ts";
 import { decodeGatewayEvent } from "../../../mod/portal/schema/gateway.ts";

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { formatIp, parseIp, SocketAddress } from "../../../mod/packet/address.ts";
-import { ingestToken } from "../../../mod/embedded/portal/ingest_token.ts";
-import { pairIceCredentials, pairPresharedKey } from "../../../mod/embedded/portal/pair_credentials.ts";
-import { relayId } from "../../../mod/embedded/portal/policy.ts";
-import { goneRelays, relaysFor } from "../../../mod/embedded/portal/relay_list.ts";
-import { chooseOffset, tunnelIpv4, tunnelIpv6 } from "../../../mod/embedded/portal/tunnel_addresses.ts";
+import { ingestToken } from "../../../mod/embedded/portal/core/ingest_token.ts";
+import { pairIceCredentials, pairPresharedKey } from "../../../mod/embedded/portal/core/pair_credentials.ts";
+import { relayId } from "../../../mod/embedded/portal/policy/policy.ts";
+import { goneRelays, relaysFor } from "../../../mod/embedded/portal/core/relay_list.ts";
+import { chooseOffset, tunnelIpv4, tunnelIpv6 } from "../../../mod/embedded/portal/core/tunnel_addresses.ts";
 import { formatKey } from "../../../mod/portal/key.ts";
 import { CLIENT_ID, CLIENT_KEY, GATEWAY_ID, GATEWAY_KEY, PRESHARED_KEY } from "../../portal/support.ts";
 

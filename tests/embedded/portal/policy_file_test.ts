@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { FAR_FUTURE, mayUse } from "../../../mod/embedded/portal/policy.ts";
-import { parsePolicy, PolicyError } from "../../../mod/embedded/portal/policy_file.ts";
-import { parseFilter } from "../../../mod/embedded/portal/policy_schema.ts";
-import { parseTarget } from "../../../mod/embedded/portal/resource_address.ts";
-import { lineOf } from "../../../mod/embedded/portal/toml_lines.ts";
+import { FAR_FUTURE, mayUse } from "../../../mod/embedded/portal/policy/policy.ts";
+import { parsePolicy, PolicyError } from "../../../mod/embedded/portal/policy/file.ts";
+import { parseFilter } from "../../../mod/embedded/portal/policy/schema.ts";
+import { parseTarget } from "../../../mod/embedded/portal/policy/resource_address.ts";
+import { lineOf } from "../../../mod/embedded/portal/policy/toml_lines.ts";
 
 const POLICY = `
 [account]

@@ -1,11 +1,15 @@
 /** The portal's core on a virtual clock with devices that say exactly what a test tells them to. */
 import assert from "node:assert/strict";
-import { isProblem } from "../../../mod/embedded/portal/admission.ts";
-import { PortalCore } from "../../../mod/embedded/portal/core.ts";
-import { nameBasedId, type PortalPolicy, type RelayPolicy } from "../../../mod/embedded/portal/policy.ts";
-import { parsePolicy } from "../../../mod/embedded/portal/policy_file.ts";
-import type { RelayEntry } from "../../../mod/embedded/portal/relay_list.ts";
-import type { PortalEvent, StoredState } from "../../../mod/embedded/portal/state.ts";
+import { isProblem } from "../../../mod/embedded/portal/core/admission.ts";
+import { PortalCore } from "../../../mod/embedded/portal/core/core.ts";
+import {
+  nameBasedId,
+  type PortalPolicy,
+  type RelayPolicy,
+} from "../../../mod/embedded/portal/policy/policy.ts";
+import { parsePolicy } from "../../../mod/embedded/portal/policy/file.ts";
+import type { RelayEntry } from "../../../mod/embedded/portal/core/relay_list.ts";
+import type { PortalEvent, StoredState } from "../../../mod/embedded/portal/core/state.ts";
 import { SocketAddress } from "../../../mod/packet/address.ts";
 import { formatKey } from "../../../mod/portal/key.ts";
 import type { Dialect, Role } from "../../../mod/portal/login_url.ts";

@@ -5,13 +5,13 @@
  * `idleTimeout: 0`; the core finds idle sockets by itself.
  */
 import { type Context, Hono } from "hono";
-import type { Dialect, Role } from "../../portal/login_url.ts";
-import { isProblem, type Problem } from "./admission.ts";
-import { type DeviceStatus, PortalCore } from "./core.ts";
-import type { PortalPolicy, RelayPolicy } from "./policy.ts";
-import { loadPolicy } from "./policy_io.ts";
-import type { PortalEvent } from "./state.ts";
-import { Store } from "./store.ts";
+import type { Dialect, Role } from "../../../portal/login_url.ts";
+import { isProblem, type Problem } from "../core/admission.ts";
+import { type DeviceStatus, PortalCore } from "../core/core.ts";
+import type { PortalPolicy, RelayPolicy } from "../policy/policy.ts";
+import { loadPolicy } from "../policy/io.ts";
+import type { PortalEvent } from "../core/state.ts";
+import { Store } from "../store/store.ts";
 
 /** Characters of the longest frame that a device may send, and bytes that may wait for a slow reader. */
 const MAX_FRAME = 1 << 20;

@@ -2,10 +2,10 @@
  * A new policy under running devices: who has to go, which grants end, and what each device is told
  * (spec portal §3.5, §4.8). Gateways hear first, so that a client never reaches what was just taken from it.
  */
-import type { Id } from "../../portal/types.ts";
+import type { Id } from "../../../portal/types.ts";
 import { Tokens } from "./admission.ts";
 import type { Connection } from "./connection.ts";
-import { type PortalPolicy, targetText } from "./policy.ts";
+import { type PortalPolicy, targetText } from "../policy/policy.ts";
 import { goneRelays } from "./relay_list.ts";
 import type { PortalState } from "./state.ts";
 import {

@@ -1,8 +1,8 @@
 /** Shape of the policy file. Unknown keys are errors: a misspelt `filter` must not open a resource. */
 import * as v from "valibot";
-import { parseIp, SocketAddress } from "../../packet/address.ts";
-import type { Filter } from "../../portal/types.ts";
-import { parseUuid } from "../../portal/uuid.ts";
+import { parseIp, SocketAddress } from "../../../packet/address.ts";
+import type { Filter } from "../../../portal/types.ts";
+import { parseUuid } from "../../../portal/uuid.ts";
 
 // deno-lint-ignore no-control-regex
 const CONTROL = /[\x00-\x1f\x7f]/;

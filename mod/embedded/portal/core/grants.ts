@@ -2,7 +2,7 @@
  * Standing authorizations: one per (client, resource), naming the gateway through which it goes. They are what a
  * gateway's `init` lists, so they outlive the portal's process when there is a store.
  */
-import type { Id } from "../../portal/types.ts";
+import type { Id } from "../../../portal/types.ts";
 
 export interface Grant {
   readonly clientId: Id;

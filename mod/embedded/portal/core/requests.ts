@@ -1,7 +1,7 @@
 /** What devices say: frames and payloads, decoded leniently, never with a throw. */
 import * as v from "valibot";
-import { candidate, uuid } from "../../portal/schema/primitives.ts";
-import type { Id } from "../../portal/types.ts";
+import { candidate, uuid } from "../../../portal/schema/primitives.ts";
+import type { Id } from "../../../portal/types.ts";
 import type { Ref } from "./connection.ts";
 
 export interface Request {

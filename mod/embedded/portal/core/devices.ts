@@ -2,9 +2,9 @@
  * Devices that have ever logged in, by what identifies them: role, owner (a gateway's site, a client's name) and
  * external id. Their id and tunnel addresses stay for ever; names follow the latest login.
  */
-import type { Role } from "../../portal/login_url.ts";
-import type { Id } from "../../portal/types.ts";
-import { nameBasedId } from "./policy.ts";
+import type { Role } from "../../../portal/login_url.ts";
+import type { Id } from "../../../portal/types.ts";
+import { nameBasedId } from "../policy/policy.ts";
 import { chooseOffset, tunnelIpv4, tunnelIpv6 } from "./tunnel_addresses.ts";
 
 export interface DeviceRecord {

@@ -1,5 +1,5 @@
 /** One WebSocket as the core sees it: who is behind it, what it has been sent, what leaves next. */
-import type { Id } from "../../portal/types.ts";
+import type { Id } from "../../../portal/types.ts";
 import type { Admission } from "./admission.ts";
 import type { Device } from "./devices.ts";
 import type { RelayEntry } from "./relay_list.ts";

@@ -1,8 +1,8 @@
 /** What the policy file says, resolved: names are ids, addresses are parsed, tokens are read. */
 import { sha256 } from "@noble/hashes/sha2.js";
-import type { SocketAddress } from "../../packet/address.ts";
-import type { Cidr, Filter, Id, Site } from "../../portal/types.ts";
-import { formatUuid } from "../../portal/uuid.ts";
+import type { SocketAddress } from "../../../packet/address.ts";
+import type { Cidr, Filter, Id, Site } from "../../../portal/types.ts";
+import { formatUuid } from "../../../portal/uuid.ts";
 
 /** 2038-01-01T00:00:00Z: "never", for fields in which every device generation wants an integer. */
 export const FAR_FUTURE = 2_145_916_800;

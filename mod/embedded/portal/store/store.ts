@@ -3,9 +3,9 @@
  * logging keeps every committed change through a killed process.
  */
 import { DatabaseSync } from "node:sqlite";
-import type { DeviceRecord } from "./devices.ts";
-import type { Grant } from "./grants.ts";
-import type { PortalEvent, StoredState } from "./state.ts";
+import type { DeviceRecord } from "../core/devices.ts";
+import type { Grant } from "../core/grants.ts";
+import type { PortalEvent, StoredState } from "../core/state.ts";
 
 const SCHEMA_VERSION = 1;
 const SCHEMA = `

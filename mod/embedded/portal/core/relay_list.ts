@@ -1,8 +1,8 @@
 /** Which relays a device gets, with credentials that stay the same as long as its key and session do. */
 import { sha256 } from "@noble/hashes/sha2.js";
-import type { Id } from "../../portal/types.ts";
-import { relayCredentials } from "../relay/credentials.ts";
-import { relayId, type RelayPolicy } from "./policy.ts";
+import type { Id } from "../../../portal/types.ts";
+import { relayCredentials } from "../../relay/credentials.ts";
+import { relayId, type RelayPolicy } from "../policy/policy.ts";
 
 const RELAYS_PER_DEVICE = 2;
 

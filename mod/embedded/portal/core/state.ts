@@ -1,6 +1,6 @@
 /** What the portal's mechanisms share: policy, devices, grants, who is connected, and what is to be done outside. */
-import type { RandomBytes } from "../../crypto/types.ts";
-import type { Id } from "../../portal/types.ts";
+import type { RandomBytes } from "../../../crypto/types.ts";
+import type { Id } from "../../../portal/types.ts";
 import { type Admission, Tokens } from "./admission.ts";
 import { Connection } from "./connection.ts";
 import { type Device, type DeviceRecord, Devices } from "./devices.ts";
@@ -13,7 +13,7 @@ import {
   type RelayPolicy,
   type ResourcePolicy,
   targetText,
-} from "./policy.ts";
+} from "../policy/policy.ts";
 import { type RelayEntry, relaysFor } from "./relay_list.ts";
 
 export type PortalEvent =

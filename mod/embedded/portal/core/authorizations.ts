@@ -7,13 +7,13 @@
  */
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import type { Id } from "../../portal/types.ts";
+import type { Id } from "../../../portal/types.ts";
 import type { Version } from "./admission.ts";
 import type { Connection } from "./connection.ts";
 import type { Grant } from "./grants.ts";
 import { ingestToken } from "./ingest_token.ts";
 import { pairIceCredentials, pairPresharedKey, presharedKeyBase } from "./pair_credentials.ts";
-import { type ClientPolicy, nameBasedId, type ResourcePolicy, targetText } from "./policy.ts";
+import { type ClientPolicy, nameBasedId, type ResourcePolicy, targetText } from "../policy/policy.ts";
 import type { PortalState } from "./state.ts";
 import { clientResource, gatewayResource } from "./views.ts";
 

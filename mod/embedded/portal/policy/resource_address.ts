@@ -2,9 +2,9 @@
  * What a resource's `address` means: `internet`, a network, a single address or a domain pattern, with the rules that
  * keep a resource from colliding with the tunnel's own addresses.
  */
-import { parseIp } from "../../packet/address.ts";
-import { cidrContains, parseCidr, toCidr } from "../../portal/cidr.ts";
-import type { Cidr } from "../../portal/types.ts";
+import { parseIp } from "../../../packet/address.ts";
+import { cidrContains, parseCidr, toCidr } from "../../../portal/cidr.ts";
+import type { Cidr } from "../../../portal/types.ts";
 import type { ResourceTarget } from "./policy.ts";
 
 /** The ranges of tunnel addresses and of everything derived from them. */

@@ -6,7 +6,7 @@
  * in by `handleText` and come out of `pollTransmit()`, in order. `pollEvent()` says what to store, close and log.
  * Drain order: store first, then transmit, then close; so nothing is said that is not durable, and last words are heard.
  */
-import type { Dialect } from "../../portal/login_url.ts";
+import type { Dialect } from "../../../portal/login_url.ts";
 import {
   type Admission,
   admit,
@@ -20,7 +20,7 @@ import { Authorizations } from "./authorizations.ts";
 import type { Connection } from "./connection.ts";
 import { toRecord } from "./devices.ts";
 import { changePolicy, noteResources, updateRelays } from "./policy_change.ts";
-import type { PortalPolicy, RelayPolicy } from "./policy.ts";
+import type { PortalPolicy, RelayPolicy } from "../policy/policy.ts";
 import { decodeRequest, readAccessRequest, readConfirmation, readSignal, type Request } from "./requests.ts";
 import { type PortalEvent, PortalState, type PortalStateOptions, type PortalTransmit } from "./state.ts";
 import { clientInit, gatewayInit } from "./views.ts";

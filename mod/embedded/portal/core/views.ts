@@ -2,10 +2,10 @@
  * Payloads as they go over the wire: supersets that every generation of devices accepts, whatever its dialect
  * (spec portal §3.1, §4.2, §4.10). Only event names depend on the dialect.
  */
-import type { Filter, Site } from "../../portal/types.ts";
+import type { Filter, Site } from "../../../portal/types.ts";
 import type { Device } from "./devices.ts";
 import type { Grant } from "./grants.ts";
-import type { AccountPolicy, ResourcePolicy } from "./policy.ts";
+import type { AccountPolicy, ResourcePolicy } from "../policy/policy.ts";
 import type { RelayEntry } from "./relay_list.ts";
 
 /** Uploads off; the URL has to be there and to be one. */

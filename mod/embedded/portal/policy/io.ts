@@ -1,7 +1,7 @@
 /** Reads the policy file and the token files that it names; makes the token files that don't exist yet. */
 import { dirname, resolve } from "node:path";
 import type { PortalPolicy } from "./policy.ts";
-import { parsePolicy, PolicyError } from "./policy_file.ts";
+import { parsePolicy, PolicyError } from "./file.ts";
 
 /** @throws PolicyError when the file can't be read or has mistakes */
 export function loadPolicy(path: string): PortalPolicy {

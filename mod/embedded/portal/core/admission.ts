@@ -1,9 +1,9 @@
 /** Who may open a WebSocket: token, attributes, and the answers to those who may not (spec portal §1.6, §1.8). */
 import { sha256 } from "@noble/hashes/sha2.js";
-import { parseKey } from "../../portal/key.ts";
-import type { Dialect, Role } from "../../portal/login_url.ts";
-import { parseUserAgent } from "../../portal/user_agent.ts";
-import type { ClientPolicy, GatewayPolicy, PortalPolicy } from "./policy.ts";
+import { parseKey } from "../../../portal/key.ts";
+import type { Dialect, Role } from "../../../portal/login_url.ts";
+import { parseUserAgent } from "../../../portal/user_agent.ts";
+import type { ClientPolicy, GatewayPolicy, PortalPolicy } from "../policy/policy.ts";
 
 export interface LoginAttempt {
   readonly role: Role;

@@ -4,8 +4,8 @@
  */
 import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
-import { SocketAddress } from "../../packet/address.ts";
-import type { Id, Site } from "../../portal/types.ts";
+import { SocketAddress } from "../../../packet/address.ts";
+import type { Id, Site } from "../../../portal/types.ts";
 import {
   type ClientPolicy,
   EVERYONE,
@@ -16,7 +16,7 @@ import {
   type RelayPolicy,
   type ResourcePolicy,
 } from "./policy.ts";
-import { type PolicyDocument, policySchema } from "./policy_schema.ts";
+import { type PolicyDocument, policySchema } from "./schema.ts";
 import { parseTarget } from "./resource_address.ts";
 import { lineOf } from "./toml_lines.ts";
 
