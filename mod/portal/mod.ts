@@ -11,6 +11,7 @@ export * from "./key.ts";
 export * from "./login_url.ts";
 export * from "./schema/client.ts";
 export * from "./schema/gateway.ts";
+export * from "./schema/report.ts";
 export { type Decoded, MessageError } from "./schema/issues.ts";
 export * from "./session.ts";
 export * from "./types.ts";

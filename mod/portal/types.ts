@@ -84,6 +84,8 @@ export interface GatewayInit {
   readonly accountSlug: string | undefined;
   /** The complete list of what is still allowed; undefined when the portal sent no list (then nothing is revoked). */
   readonly authorizations: readonly StandingAuthorization[] | undefined;
+  /** The portal wants a {@link GatewayReport} this often; undefined: never. */
+  readonly reportIntervalSecs?: number;
 }
 
 /** One pair of {@link GatewayInit.authorizations}: it never adds access, it only keeps it. */
@@ -152,7 +154,60 @@ export type GatewayCommand =
   | { readonly type: "candidates"; readonly clientId: Id; readonly candidates: readonly string[] }
   | { readonly type: "invalidated_candidates"; readonly clientId: Id; readonly candidates: readonly string[] }
   /** Asks for relays: an authorization could not be accepted for lack of them, or the last one went. */
-  | { readonly type: "no_relays" };
+  | { readonly type: "no_relays" }
+  /** Tells the portal how things stand; only one that asked for it in its `init`. */
+  | { readonly type: "report"; readonly report: GatewayReport };
+
+/**
+ * What a gateway tells a portal that asked for it (`postern_report`), shaped as on the wire. Counts are since the
+ * gateway's start, of present connections only; lists are bounded: see {@link MAX_REPORTED_CLIENTS}.
+ */
+export interface GatewayReport {
+  readonly uptime_secs: number;
+  /** The gateway's own version, not the one that it presents to portals. */
+  readonly version: string;
+  /** When there are too many, those that moved the most bytes. */
+  readonly clients: readonly ReportedClient[];
+  readonly relays: readonly { readonly id: Id; readonly ready: boolean; readonly rtt_ms: number | null }[];
+  /** What happened since the last report, the newest last; when there was too much, the newest of it. */
+  readonly events: readonly ReportedEvent[];
+}
+
+export interface ReportedClient {
+  readonly client_id: Id;
+  readonly path: "direct" | "relayed" | "connecting";
+  /** Round-trip time of the path in use; null until it was measured. */
+  readonly rtt_ms: number | null;
+  /** From the client. */
+  readonly bytes_in: number;
+  /** To the client. */
+  readonly bytes_out: number;
+  /** Seconds since the last handshake; null before the first. */
+  readonly last_handshake_secs: number | null;
+}
+
+/** A flow that is over, or one of the packets that were denied. */
+export interface ReportedEvent {
+  /** Unix seconds. */
+  readonly at: number;
+  readonly kind: "flow" | "denied";
+  readonly client_id: Id;
+  /** Null when no resource of the client's covers the destination. */
+  readonly resource_id: Id | null;
+  /** `tcp`, `udp`, `icmp`, or the number of another protocol. */
+  readonly protocol: string;
+  /** IP address, or the name that the client asked for. */
+  readonly destination: string;
+  readonly port: number | null;
+  /** From the client, and to it; of flows only. */
+  readonly bytes_in?: number;
+  readonly bytes_out?: number;
+}
+
+/** Bounds of a {@link GatewayReport}: with these it is smaller than 256 KiB. */
+export const MAX_REPORTED_CLIENTS = 1_000;
+export const MAX_REPORTED_RELAYS = 100;
+export const MAX_REPORTED_EVENTS = 100;
 
 // Client -------------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import {
   uuid,
 } from "./primitives.ts";
 import { readRelays, readRelaysPresence } from "./relays.ts";
+import { readReportInterval, REPORT_EVENT } from "./report.ts";
 import { readResource } from "./resources.ts";
 
 const init = v.object({
@@ -25,6 +26,7 @@ const init = v.object({
   authorizations: v.nullish(
     v.array(v.object({ client_id: uuid, resource_id: uuid, expires_at: v.optional(expiry) })),
   ),
+  postern: v.optional(v.unknown()),
 });
 
 function readInit(reader: Reader, payload: unknown): GatewayInit {
@@ -38,6 +40,7 @@ function readInit(reader: Reader, payload: unknown): GatewayInit {
       resourceId: one.resource_id,
       expiresAt: one.expires_at,
     })),
+    ...readReportInterval(reader, wire.postern),
   };
 }
 
@@ -129,6 +132,8 @@ export function encodeGatewayCommand(dialect: Dialect, command: GatewayCommand) 
       };
     case "no_relays":
       return { event: "no_relays", payload: {} };
+    case "report":
+      return { event: REPORT_EVENT, payload: command.report };
   }
 }
 
