@@ -77,20 +77,20 @@ interface Statement {
   readonly words: string;
 }
 
-/** Registers one test per transcript (`*.txt`) of a folder and dialect. */
+/**
+ * Registers one test per transcript and dialect.
+ * @param texts by name: `import text from "./x.txt" with { type: "text" }`, which needs no permission.
+ */
 export function testTranscripts(
-  folder: URL,
+  texts: Readonly<Record<string, string>>,
   open: (dialect: Dialect, transcript: Transcript) => Subject,
 ): void {
-  const names = [...Deno.readDirSync(folder)].map((entry) => entry.name).filter((name) =>
-    name.endsWith(".txt")
-  );
-  for (const name of names.sort()) {
-    const transcript = parseTranscript(Deno.readTextFileSync(new URL(name, folder)), name);
+  for (const [name, text] of Object.entries(texts)) {
+    const transcript = parseTranscript(text, name);
     for (const dialect of transcript.dialects) {
-      const title = name.replace(/\.txt$/, "").replaceAll("_", " ");
-      Deno.test(`conversation: ${title} (${dialect})`, () =>
-        replay(transcript, dialect, open(dialect, transcript)));
+      Deno.test(`conversation: ${name} (${dialect})`, () => {
+        replay(transcript, dialect, open(dialect, transcript));
+      });
     }
   }
 }
