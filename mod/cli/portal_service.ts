@@ -26,7 +26,7 @@ export async function portalService(options: PortalServiceOptions): Promise<Port
     url: server.url,
     sites: policy.sites.length,
     gateways: policy.gateways.length,
-    clients: policy.clients.length,
+    actors: policy.actors.length,
     resources: policy.resources.length,
   });
   const ended = Promise.withResolvers<undefined>();

@@ -14,7 +14,7 @@ const UNIX_START = 1_753_347_600;
 const BOUND = policyOf(POLICY);
 const CHANGED = policyOf(POLICY.replace('allow = ["laptop"]', 'allow = ["phone"]'));
 const WITHOUT_PHONE = policyOf(POLICY.replace(/\[\[client\]\]\nname = "phone"\n.*\n/, ""));
-const TOKENS = [...BOUND.gateways, ...BOUND.clients].map(({ token }) => token);
+const TOKENS = [...BOUND.gateways, ...BOUND.actors].flatMap((one) => "token" in one && one.token || []);
 const CANDIDATES = ["candidate:1 1 udp 2130706431 192.0.2.9 52625 typ host"];
 const RESOURCES = BOUND.resources.map(({ id }) => id);
 
@@ -64,7 +64,7 @@ class Machine {
     this.#core = new PortalCore({
       policy: BOUND,
       relays: [RELAY],
-      stored: { devices: [], grants: [] },
+      stored: { devices: [], grants: [], tokens: [] },
       random: seededRandom(),
       unixNow: () => UNIX_START + Math.floor(this.#now / 1000),
       now: 0,
@@ -154,6 +154,8 @@ class Machine {
       publicKey: other === 0 ? (role === "gateway" ? GATEWAY_KEY : CLIENT_KEY) : btoa("k".repeat(31) + token),
       userAgent: feed.pick(["Debian/13 connlib/1.5.0 (x86_64)", "x", "iOS/18 apple-client/1.3.0"]),
       vsn: undefined,
+      remoteIp: "198.51.100.20",
+      region: undefined,
     });
     if (isProblem(answer)) {
       assert.ok(answer.status >= 400 && answer.status < 600);
@@ -212,9 +214,9 @@ class Machine {
     );
     const id = event === "resource_created_or_updated" ? payload.id : payload.resource_id;
     if (event === "resource_deleted" || id === undefined || !RESOURCES.includes(String(id))) return;
-    const allowed = [BOUND, CHANGED, WITHOUT_PHONE].some(({ resources }) => {
-      const resource = resources.find((one) => one.id === id);
-      return resource?.allow.some((name) => name === "everyone" || name === owner);
+    const allowed = [BOUND, CHANGED, WITHOUT_PHONE].some(({ accessPolicies }) => {
+      const policy = accessPolicies.find((one) => one.resourceId === id);
+      return policy?.allow.some((name) => name === "everyone" || name === owner);
     });
     assert.ok(allowed || event.endsWith("_failed"), `${event} about ${id} to ${owner}`);
   }

@@ -80,7 +80,7 @@ export const target: FuzzTarget = {
     new DomainPattern(text).matches("a.b.c.d.e.f");
     try {
       const policy = parsePolicy(text, SOURCE);
-      return `${policy.sites.length} ${policy.clients.length} ${policy.resources.length} ${policy.relays.length}`;
+      return `${policy.sites.length} ${policy.actors.length} ${policy.resources.length} ${policy.relays.length}`;
     } catch (error) {
       assert.ok(error instanceof PolicyError, String(error));
       assert.ok(!error.message.includes(SECRET), "a secret in a mistake");

@@ -99,7 +99,7 @@ function localUrl({ url, port }: PortalServer): string {
 
 function gatewayToken({ policy }: PortalServer, name: string | undefined): string {
   const gateway = policy.gateways.find((one) => name === undefined || one.name === name);
-  if (gateway) return gateway.token;
+  if (gateway?.token !== undefined) return gateway.token;
   throw new CommandError(
     name === undefined
       ? "Cannot start the gateway: the policy has no [[gateway]]. Add one."

@@ -1,11 +1,14 @@
 /** The embedded portal: a control plane for gateways and clients, from one policy file. */
 export { type DeviceStatus, PortalCore, type PortalCoreOptions } from "./core/core.ts";
 export type {
+  AccessPolicy,
+  ActorPolicy,
   ClientPolicy,
   GatewayPolicy,
   PortalPolicy,
   RelayPolicy,
   ResourcePolicy,
+  UserPolicy,
 } from "./policy/policy.ts";
 export { relayId } from "./policy/policy.ts";
 export { parsePolicy, PolicyError, type PolicyProblem, type PolicySource } from "./policy/file.ts";

@@ -51,6 +51,8 @@ Deno.test("logins: what is refused, and with which status and code", () => {
     publicKey: GATEWAY_KEY,
     userAgent: "",
     vsn: undefined,
+    remoteIp: "198.51.100.20",
+    region: undefined,
   };
   const refused = (changes: object) => {
     const answer = core.admit({ ...attempt, ...changes });

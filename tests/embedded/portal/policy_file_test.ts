@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { FAR_FUTURE, mayUse } from "../../../mod/embedded/portal/policy/policy.ts";
+import { FAR_FUTURE, names } from "../../../mod/embedded/portal/policy/policy.ts";
 import { parsePolicy, PolicyError } from "../../../mod/embedded/portal/policy/file.ts";
 import { parseFilter } from "../../../mod/embedded/portal/policy/schema.ts";
 import { parseTarget } from "../../../mod/embedded/portal/policy/resource_address.ts";
@@ -99,7 +99,7 @@ Deno.test("a policy file says who may use what, through which site", () => {
   assert.equal(policy.account.slug, "home");
   assert.deepEqual(policy.account.dns.map(String), ["1.1.1.1:53", "[2606:4700::1111]:53"]);
   assert.equal(policy.gateways[0]!.siteId, policy.sites[0]!.id);
-  assert.deepEqual(policy.clients.map((c) => [c.name, c.token, c.expiresAt]), [
+  assert.deepEqual(policy.actors.map((a) => [a.name, a.kind === "client" && a.token, a.expiresAt]), [
     ["laptop", "laptop-token-0123456789", Date.parse("2027-01-31T00:00:00Z") / 1000],
     ["phone", "phone-token-0123456789", FAR_FUTURE],
   ]);
@@ -113,8 +113,8 @@ Deno.test("a policy file says who may use what, through which site", () => {
   assert.deepEqual(wiki?.target, { type: "dns", pattern: "*.corp.example" });
   assert.ok(printer?.target.type === "cidr" && printer.target.cidr.text === "10.30.0.9/32");
   assert.equal(out?.target.type, "internet");
-  const [laptop, phone] = policy.clients;
-  assert.deepEqual(policy.resources.map((r) => [mayUse(laptop!, r), mayUse(phone!, r)]), [
+  const [laptop, phone] = policy.actors;
+  assert.deepEqual(policy.accessPolicies.map((p) => [names(p, laptop!), names(p, phone!)]), [
     [true, false],
     [true, true],
     [false, true],

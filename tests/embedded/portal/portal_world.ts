@@ -130,7 +130,7 @@ export class PortalWorld {
     this.core = new PortalCore({
       policy: this.policy,
       relays: [RELAY],
-      stored: options.forgetful ? undefined : options.stored ?? { devices: [], grants: [] },
+      stored: options.forgetful ? undefined : options.stored ?? { devices: [], grants: [], tokens: [] },
       random: seededRandom(),
       unixNow: () => this.unixNow(),
       now: 0,
@@ -184,15 +184,17 @@ export class PortalWorld {
 
   /** What a store would hold now. */
   stored(): StoredState {
-    const devices = new Map(), grants = new Map();
+    const devices = new Map(), grants = new Map(), tokens = new Map();
     for (const event of this.events) {
       if (event.type === "store_device") devices.set(event.record.id, event.record);
+      if (event.type === "store_token") tokens.set(event.record.id, event.record);
+      if (event.type === "drop_token") tokens.delete(event.id);
       if (event.type === "store_grant") {
         grants.set(`${event.grant.clientId} ${event.grant.resourceId}`, event.grant);
       }
       if (event.type === "drop_grant") grants.delete(`${event.clientId} ${event.resourceId}`);
     }
-    return { devices: [...devices.values()], grants: [...grants.values()] };
+    return { devices: [...devices.values()], grants: [...grants.values()], tokens: [...tokens.values()] };
   }
 }
 
@@ -227,6 +229,8 @@ export class FakeDevice {
       publicKey: this.publicKey,
       userAgent: options.userAgent ?? "Debian/13 connlib/1.5.0 (x86_64; 6.12.30)",
       vsn: undefined,
+      remoteIp: "198.51.100.20",
+      region: undefined,
     });
     assert.ok(!isProblem(answer), JSON.stringify(answer));
     const socket = world.core.handleOpen(answer, world.now);

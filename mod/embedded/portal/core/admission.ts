@@ -1,9 +1,8 @@
 /** Who may open a WebSocket: token, attributes, and the answers to those who may not (spec portal §1.6, §1.8). */
-import { sha256 } from "@noble/hashes/sha2.js";
 import { parseKey } from "../../../portal/key.ts";
 import type { Dialect, Role } from "../../../portal/login_url.ts";
 import { parseUserAgent } from "../../../portal/user_agent.ts";
-import type { ClientPolicy, GatewayPolicy, PortalPolicy } from "../policy/policy.ts";
+import { hashToken, type Tokens } from "./tokens.ts";
 
 export interface LoginAttempt {
   readonly role: Role;
@@ -15,6 +14,9 @@ export interface LoginAttempt {
   readonly userAgent: string;
   /** Phoenix serializer version, when stated. */
   readonly vsn: string | undefined;
+  readonly remoteIp: string;
+  /** Country that a trusted proxy named. */
+  readonly region: string | undefined;
 }
 
 export type Version = readonly [number, number, number];
@@ -30,6 +32,8 @@ export interface Admission {
   /** Base64 text. */
   readonly publicKey: string;
   readonly version: Version | undefined;
+  readonly remoteIp: string;
+  readonly region: string | undefined;
 }
 
 /** The body of a refusal (RFC 9457) with its status. */
@@ -40,34 +44,6 @@ export interface Problem {
   readonly detail: string;
 }
 
-type Owner =
-  | { readonly role: "gateway"; readonly entry: GatewayPolicy }
-  | { readonly role: "client"; readonly entry: ClientPolicy };
-
-/** The policy's tokens by their hash, so that no comparison depends on how much of a guess is right. */
-export class Tokens {
-  readonly #owners = new Map<string, Owner>();
-
-  constructor(policy: PortalPolicy) {
-    for (const entry of policy.gateways) this.#owners.set(hashToken(entry.token), { role: "gateway", entry });
-    for (const entry of policy.clients) this.#owners.set(hashToken(entry.token), { role: "client", entry });
-  }
-
-  get(hash: string): Owner | undefined {
-    return this.#owners.get(hash);
-  }
-
-  gateway(hash: string): GatewayPolicy | undefined {
-    const owner = this.#owners.get(hash);
-    return owner?.role === "gateway" ? owner.entry : undefined;
-  }
-
-  client(hash: string): ClientPolicy | undefined {
-    const owner = this.#owners.get(hash);
-    return owner?.role === "client" ? owner.entry : undefined;
-  }
-}
-
 /** @param unixNow Unix seconds; expired clients are refused */
 export function admit(attempt: LoginAttempt, tokens: Tokens, unixNow: number): Admission | Problem {
   const token = attempt.token?.replace(/\s/g, "") ?? "";
@@ -76,7 +52,7 @@ export function admit(attempt: LoginAttempt, tokens: Tokens, unixNow: number): A
   }
   const tokenHash = hashToken(token);
   const owner = tokens.get(tokenHash);
-  const expired = owner?.role === "client" && owner.entry.expiresAt <= unixNow;
+  const expired = owner !== undefined && owner.expiresAt <= unixNow;
   if (owner?.role !== attempt.role || expired) {
     return problem(
       401,
@@ -102,6 +78,8 @@ export function admit(attempt: LoginAttempt, tokens: Tokens, unixNow: number): A
     name,
     publicKey,
     version: parseUserAgent(attempt.userAgent)?.version,
+    remoteIp: attempt.remoteIp,
+    region: attempt.region,
   };
 }
 
@@ -125,10 +103,6 @@ export function invalid(field: string, reason: string): Problem {
 
 function problem(status: number, code: string, title: string, detail: string): Problem {
   return { status, code, title, detail };
-}
-
-function hashToken(token: string): string {
-  return sha256(new TextEncoder().encode(token)).toHex();
 }
 
 function isPrintable(text: string): boolean {

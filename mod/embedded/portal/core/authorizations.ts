@@ -12,8 +12,14 @@ import type { Version } from "./admission.ts";
 import type { Connection } from "./connection.ts";
 import type { Grant } from "./grants.ts";
 import { ingestToken } from "./ingest_token.ts";
-import { pairIceCredentials, pairPresharedKey, presharedKeyBase } from "./pair_credentials.ts";
-import { type ClientPolicy, nameBasedId, type ResourcePolicy, targetText } from "../policy/policy.ts";
+import { pairIceCredentials, pairPresharedKey } from "./pair_credentials.ts";
+import {
+  type AccessPolicy,
+  type ActorPolicy,
+  nameBasedId,
+  type ResourcePolicy,
+  targetText,
+} from "../policy/policy.ts";
 import type { PortalState } from "./state.ts";
 import { clientResource, gatewayResource } from "./views.ts";
 
@@ -44,9 +50,11 @@ export class Authorizations {
   }
 
   request(client: Connection, resourceId: Id, connectedGatewayIds: readonly Id[], now: number): void {
-    const policy = this.#state.clientPolicy(client.device);
-    const resource = this.#state.resourcesOf(client.device).find((one) => one.id === resourceId);
-    if (!policy || !resource) return this.#refuse(client, resourceId, "not_found");
+    const actor = this.#state.actorOf(client.device);
+    const resource = this.#state.resource(resourceId);
+    const access = this.#state.accessOf(client, resourceId);
+    if (!actor || !resource || !access) return this.#refuse(client, resourceId, "not_found");
+    if ("violated" in access) return this.#refuse(client, resourceId, "forbidden", access.violated);
     const online = this.#state.onlineGateways(resource.siteIds);
     if (online.length === 0) return this.#refuse(client, resourceId, "offline");
     const compatible = online.filter((gateway) => isCompatible(client, gateway));
@@ -64,7 +72,7 @@ export class Authorizations {
         return this.flap(client, resource);
       }
     }
-    this.#authorize(client, policy, resource, gateway, now);
+    this.#authorize(client, actor, access.policy, resource, gateway, now);
   }
 
   /** A gateway confirms. False: the ref is none of ours. */
@@ -109,7 +117,8 @@ export class Authorizations {
 
   #authorize(
     client: Connection,
-    policy: ClientPolicy,
+    actor: ActorPolicy,
+    policy: AccessPolicy,
     resource: ResourcePolicy,
     gateway: Connection,
     now: number,
@@ -124,24 +133,30 @@ export class Authorizations {
       clientKey: client.admission.publicKey,
       clientToken: client.admission.tokenHash,
       gatewayToken: gateway.admission.tokenHash,
+      policyId: policy.id,
       target: targetText(resource.target),
-      expiresAt: policy.expiresAt,
+      expiresAt: this.#state.expiryOf(client),
       confirmed: known?.clientKey === client.admission.publicKey && known.confirmed,
     };
     this.#state.setGrant(grant);
     const ice = pairIceCredentials(client.member, gateway.member);
-    const presharedKey = this.#presharedKey(client, policy, gateway);
+    const presharedKey = pairPresharedKey(
+      client.member,
+      client.device.secret,
+      gateway.member,
+      gateway.device.secret,
+    );
     const claims = {
       accountId: nameBasedId("account", this.#state.policy.account.slug),
       clientId: client.device.id,
       gatewayId: gateway.device.id,
       authorizationId: nameBasedId("authorization", client.device.id, resource.id, gateway.device.id),
-      policyId: nameBasedId("policy", resource.id),
+      policyId: policy.id,
       resourceId: resource.id,
       resourceName: resource.name,
       resourceAddress: grant.target,
-      actorId: nameBasedId("actor", policy.name),
-      actorName: policy.name,
+      actorId: nameBasedId("actor", actor.name),
+      actorName: actor.kind === "user" ? actor.displayName : actor.name,
       authorizedAt: unixNow(),
       expiresAt: grant.expiresAt,
     };
@@ -186,16 +201,6 @@ export class Authorizations {
     });
   }
 
-  #presharedKey(client: Connection, policy: ClientPolicy, gateway: Connection): string {
-    const gatewayToken = this.#state.tokens.gateway(gateway.admission.tokenHash)?.token ?? "";
-    return pairPresharedKey(
-      client.member,
-      presharedKeyBase(policy.token, client.device.id),
-      gateway.member,
-      presharedKeyBase(gatewayToken, gateway.device.id),
-    );
-  }
-
   /** One that the client is connected to already; else one with the fewest grants, by lot among equals. */
   #choose(gateways: readonly Connection[], connectedIds: readonly Id[]): Connection {
     for (const id of connectedIds) {
@@ -217,8 +222,8 @@ export class Authorizations {
     );
   }
 
-  #refuse(client: Connection, resourceId: Id, reason: string): void {
-    const payload = { resource_id: resourceId, reason };
+  #refuse(client: Connection, resourceId: Id, reason: string, violated?: readonly string[]): void {
+    const payload = { resource_id: resourceId, reason, ...(violated && { violated_properties: violated }) };
     client.push(client.isV2 ? "authorization_creation_failed" : "flow_creation_failed", payload);
   }
 

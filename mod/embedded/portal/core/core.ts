@@ -21,6 +21,9 @@ import type { Connection } from "./connection.ts";
 import { toRecord } from "./devices.ts";
 import { changePolicy, noteResources, updateRelays } from "./policy_change.ts";
 import type { PortalPolicy, RelayPolicy } from "../policy/policy.ts";
+import type { Grant } from "./grants.ts";
+import type { TokenRecord } from "./tokens.ts";
+import type { Id } from "../../../portal/types.ts";
 import { decodeRequest, readAccessRequest, readConfirmation, readSignal, type Request } from "./requests.ts";
 import { type PortalEvent, PortalState, type PortalStateOptions, type PortalTransmit } from "./state.ts";
 import { clientInit, gatewayInit } from "./views.ts";
@@ -92,8 +95,8 @@ export class PortalCore {
 
   /** A socket was opened. @returns its number, or a problem when there is no place for a new device */
   handleOpen(admission: Admission, now: number): number | Problem {
-    const login = { ...admission, role: admission.role };
-    const found = this.#state.devices.upsert(login);
+    const { role, owner, externalId, name, tokenHash } = admission;
+    const found = this.#state.devices.upsert({ role, owner, externalId, name }, tokenHash);
     if (!found) return temporary("No tunnel address is left.");
     if (found.changed) this.#state.events.push({ type: "store_device", record: toRecord(found.device) });
     return this.#state.open(admission, found.device, now).id;
@@ -116,6 +119,29 @@ export class PortalCore {
     if (connection.joined) this.#state.log("info", `${this.#state.describe(connection)} left.`);
     this.#state.forget(connection);
     this.#authorizations.forget(connection);
+  }
+
+  get grants(): readonly Grant[] {
+    return [...this.#state.grants.all()];
+  }
+
+  /** The tokens that were made while the portal ran. */
+  get tokens(): readonly TokenRecord[] {
+    return this.#state.tokens.records;
+  }
+
+  addToken(record: TokenRecord): void {
+    this.#state.tokens.add(this.#state.policy, record);
+    this.#state.events.push({ type: "store_token", record });
+  }
+
+  /** Devices that came with it are out at once. @returns false when there is no such token */
+  revokeToken(id: Id): boolean {
+    const removed = this.#state.tokens.remove(id);
+    if (!removed) return false;
+    this.#state.events.push({ type: "drop_token", id });
+    changePolicy(this.#state, this.#state.policy);
+    return true;
   }
 
   /** Replaces the policy under the running devices. */
@@ -218,7 +244,7 @@ export class PortalCore {
     if (this.#state.durable || this.#met.has(process)) return;
     // Perhaps it was granted something by an earlier run, which this one and the gateways know nothing of.
     this.#met.add(process);
-    for (const resource of this.#state.resourcesOf(client.device)) {
+    for (const resource of this.#state.resourcesOf(client)) {
       this.#authorizations.flap(client, resource);
     }
   }

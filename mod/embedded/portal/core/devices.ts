@@ -5,6 +5,7 @@
 import type { Role } from "../../../portal/login_url.ts";
 import type { Id } from "../../../portal/types.ts";
 import { nameBasedId } from "../policy/policy.ts";
+import { presharedKeyBase } from "./pair_credentials.ts";
 import { chooseOffset, tunnelIpv4, tunnelIpv6 } from "./tunnel_addresses.ts";
 
 export interface DeviceRecord {
@@ -16,6 +17,8 @@ export interface DeviceRecord {
   readonly name: string;
   /** Of the tunnel addresses in both ranges. */
   readonly offset: number;
+  /** The device's part of its preshared keys; raw. */
+  readonly secret: Uint8Array;
 }
 
 export interface Device extends DeviceRecord {
@@ -41,13 +44,15 @@ export class Devices {
    */
   upsert(
     login: Pick<DeviceRecord, "role" | "owner" | "externalId" | "name">,
+    tokenHash: string,
   ): { readonly device: Device; readonly changed: boolean } | undefined {
     const id = nameBasedId("device", login.role, login.owner, login.externalId);
     const known = this.#devices.get(id);
     if (known?.name === login.name) return { device: known, changed: false };
     const offset = known?.offset ?? chooseOffset(id, (taken) => this.#offsets.has(taken));
     if (offset === undefined) return undefined;
-    return { device: this.#insert({ ...login, id, offset }), changed: true };
+    const secret = known?.secret ?? presharedKeyBase(tokenHash, id);
+    return { device: this.#insert({ ...login, id, offset, secret }), changed: true };
   }
 
   #insert(record: DeviceRecord): Device {
@@ -58,6 +63,6 @@ export class Devices {
   }
 }
 
-export function toRecord({ id, role, owner, externalId, name, offset }: Device): DeviceRecord {
-  return { id, role, owner, externalId, name, offset };
+export function toRecord({ ipv4: _4, ipv6: _6, ...record }: Device): DeviceRecord {
+  return record;
 }

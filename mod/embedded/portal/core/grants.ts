@@ -13,6 +13,8 @@ export interface Grant {
   /** Hashes of the tokens with which both ends had logged in: a removed token takes its grants along. */
   readonly clientToken: string;
   readonly gatewayToken: string;
+  /** By which it was granted. */
+  readonly policyId: Id;
   /** What the resource was when it was granted; a grant doesn't survive a change of it. */
   readonly target: string;
   readonly expiresAt: number;

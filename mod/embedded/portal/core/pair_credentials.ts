@@ -47,11 +47,11 @@ export function pairPresharedKey(
 }
 
 /**
- * A device's part of its preshared keys. It follows from the token that it logged in with, which only the portal and
- * the device's owner know: nothing has to be stored, and a portal that lost its memory still makes the same keys.
+ * A new device's part of its preshared keys. It follows from the token that it first logged in with, so that a portal
+ * that lost its memory makes the same keys; one with a store keeps it when the token changes.
  */
-export function presharedKeyBase(token: string, deviceId: string): Uint8Array {
-  return hmac(sha256, utf8.encode(token), utf8.encode(`preshared key base of ${deviceId}`));
+export function presharedKeyBase(tokenHash: string, deviceId: string): Uint8Array {
+  return hmac(sha256, utf8.encode(tokenHash), utf8.encode(`preshared key base of ${deviceId}`));
 }
 
 const utf8 = new TextEncoder();

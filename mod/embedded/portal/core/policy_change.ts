@@ -3,7 +3,6 @@
  * (spec portal §3.5, §4.8). Gateways hear first, so that a client never reaches what was just taken from it.
  */
 import type { Id } from "../../../portal/types.ts";
-import { Tokens } from "./admission.ts";
 import type { Connection } from "./connection.ts";
 import { type PortalPolicy, targetText } from "../policy/policy.ts";
 import { goneRelays } from "./relay_list.ts";
@@ -19,7 +18,7 @@ import {
 export function changePolicy(state: PortalState, policy: PortalPolicy): void {
   const old = state.policy;
   state.policy = policy;
-  state.tokens = new Tokens(policy);
+  state.tokens.setPolicy(policy);
   dismiss(state);
   const revoked = revokeGrants(state);
   for (const gateway of joined(state, "gateway")) updateGateway(state, gateway, old);
@@ -39,7 +38,7 @@ export function updateRelays(state: PortalState, connection: Connection): void {
 
 /** What a client is told of its resources, for the differences later. */
 export function noteResources(state: PortalState, client: Connection): ClientResourceView[] {
-  const views = state.resourcesOf(client.device).map((one) => clientResource(one, state.policy.sites));
+  const views = state.resourcesOf(client).map((one) => clientResource(one, state.policy.sites));
   client.sentResources.clear();
   for (const view of views) client.sentResources.set(view.id, view);
   client.sentInterface = JSON.stringify(clientInterface(client.device, state.policy.account));
@@ -54,7 +53,7 @@ function joined(state: PortalState, topic: "gateway" | "client"): Connection[] {
 function dismiss(state: PortalState): void {
   for (const connection of [...state.connections.values()]) {
     const { tokenHash, role, owner } = connection.admission;
-    const entry = role === "gateway" ? state.tokens.gateway(tokenHash) : state.tokens.client(tokenHash);
+    const entry = role === "gateway" ? state.tokens.gateway(tokenHash) : state.tokens.actor(tokenHash);
     if (!entry) {
       state.expel(connection, "its token was removed");
       continue;

@@ -1,14 +1,16 @@
 /** What the portal's mechanisms share: policy, devices, grants, who is connected, and what is to be done outside. */
 import type { RandomBytes } from "../../../crypto/types.ts";
 import type { Id } from "../../../portal/types.ts";
-import { type Admission, Tokens } from "./admission.ts";
+import type { Admission } from "./admission.ts";
+import { type Access, accessTo } from "../policy/access.ts";
+import { type TokenRecord, Tokens } from "./tokens.ts";
 import { Connection } from "./connection.ts";
 import { type Device, type DeviceRecord, Devices } from "./devices.ts";
 import { type Grant, Grants } from "./grants.ts";
 import {
-  type ClientPolicy,
+  type ActorPolicy,
   FAR_FUTURE,
-  mayUse,
+  names,
   type PortalPolicy,
   type RelayPolicy,
   type ResourcePolicy,
@@ -19,6 +21,8 @@ import { type RelayEntry, relaysFor } from "./relay_list.ts";
 export type PortalEvent =
   | { readonly type: "close"; readonly socket: number; readonly code: number; readonly reason: string }
   | { readonly type: "store_device"; readonly record: DeviceRecord }
+  | { readonly type: "store_token"; readonly record: TokenRecord }
+  | { readonly type: "drop_token"; readonly id: Id }
   | { readonly type: "store_grant"; readonly grant: Grant }
   | { readonly type: "drop_grant"; readonly clientId: Id; readonly resourceId: Id }
   | { readonly type: "log"; readonly level: "info" | "warning"; readonly text: string };
@@ -32,6 +36,7 @@ export interface PortalTransmit {
 export interface StoredState {
   readonly devices: readonly DeviceRecord[];
   readonly grants: readonly Grant[];
+  readonly tokens: readonly TokenRecord[];
 }
 
 export interface PortalStateOptions {
@@ -46,7 +51,7 @@ export interface PortalStateOptions {
 
 export class PortalState {
   policy: PortalPolicy;
-  tokens: Tokens;
+  readonly tokens: Tokens;
   extraRelays: readonly RelayPolicy[];
   readonly devices: Devices;
   readonly grants: Grants;
@@ -63,7 +68,7 @@ export class PortalState {
 
   constructor(options: PortalStateOptions) {
     this.policy = options.policy;
-    this.tokens = new Tokens(options.policy);
+    this.tokens = new Tokens(options.policy, options.stored?.tokens ?? []);
     this.extraRelays = options.relays;
     this.devices = new Devices(options.stored?.devices ?? []);
     this.grants = new Grants(options.stored?.grants ?? []);
@@ -117,36 +122,52 @@ export class PortalState {
     );
   }
 
-  /** The policy's entry of a client device; undefined when it was removed. */
-  clientPolicy(device: Device | undefined): ClientPolicy | undefined {
+  /** The policy's entry of a client device's owner; undefined when it was removed. */
+  actorOf(device: Device | undefined): ActorPolicy | undefined {
     if (device?.role !== "client") return undefined;
-    return this.policy.clients.find((client) => client.name === device.owner);
+    return this.policy.actors.find((actor) => actor.name === device.owner);
   }
 
   /** When the session behind a connection ends, and with it its credentials and grants. */
   expiryOf(connection: Connection): number {
-    return this.tokens.client(connection.admission.tokenHash)?.expiresAt ?? FAR_FUTURE;
+    return this.tokens.get(connection.admission.tokenHash)?.expiresAt ?? FAR_FUTURE;
   }
 
   resource(id: Id): ResourcePolicy | undefined {
     return this.policy.resources.find((resource) => resource.id === id);
   }
 
-  resourcesOf(device: Device): ResourcePolicy[] {
-    const client = this.clientPolicy(device);
-    return client ? this.policy.resources.filter((resource) => mayUse(client, resource)) : [];
+  /** The resources that a client may use as things are. */
+  resourcesOf(client: Connection): ResourcePolicy[] {
+    return this.policy.resources.filter((resource) => {
+      const access = this.accessOf(client, resource.id);
+      return access !== undefined && "policy" in access;
+    });
+  }
+
+  accessOf({ device, admission }: Connection, resourceId: Id): Access | undefined {
+    const actor = this.actorOf(device);
+    return actor && accessTo(resourceId, actor, this.policy, {
+      remoteIp: admission.remoteIp,
+      region: admission.region,
+      providerId: this.tokens.get(admission.tokenHash)?.providerId,
+      verified: false,
+      unixNow: this.unixNow(),
+    });
   }
 
   /** True as long as the policy still allows exactly what was granted. */
   isValid(grant: Grant): boolean {
-    const client = this.clientPolicy(this.devices.byId(grant.clientId));
+    const actor = this.actorOf(this.devices.byId(grant.clientId));
     const resource = this.resource(grant.resourceId);
     const gateway = this.devices.byId(grant.gatewayId);
-    return client !== undefined && resource !== undefined && gateway !== undefined &&
-      this.tokens.client(grant.clientToken)?.name === client.name &&
+    const policy = this.policy.accessPolicies.find(({ id }) => id === grant.policyId);
+    const session = this.tokens.get(grant.clientToken);
+    return actor !== undefined && resource !== undefined && gateway !== undefined && policy !== undefined &&
+      session?.role === "client" && session.entry.name === actor.name &&
       this.tokens.gateway(grant.gatewayToken)?.siteId === gateway.owner &&
-      mayUse(client, resource) && resource.siteIds.includes(gateway.owner) &&
-      targetText(resource.target) === grant.target && client.expiresAt === grant.expiresAt &&
+      policy.resourceId === resource.id && names(policy, actor) && resource.siteIds.includes(gateway.owner) &&
+      targetText(resource.target) === grant.target && session.expiresAt === grant.expiresAt &&
       grant.expiresAt > this.unixNow();
   }
 

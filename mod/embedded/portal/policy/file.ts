@@ -7,6 +7,7 @@ import * as v from "valibot";
 import { SocketAddress } from "../../../packet/address.ts";
 import type { Id, Site } from "../../../portal/types.ts";
 import {
+  type AccessPolicy,
   type ClientPolicy,
   EVERYONE,
   FAR_FUTURE,
@@ -68,13 +69,13 @@ class PolicyParser {
     const document = this.#read();
     this.#sites = document.site.map(({ name, id }) => ({ id: id ?? nameBasedId("site", name), name }));
     const gateways = document.gateway.map((one, i) => this.#gateway(one, i));
-    const clients = document.client.map((one, i) => this.#client(one, i));
+    const actors = document.client.map((one, i) => this.#client(one, i));
     const resources = document.resource.map((one, i) => this.#resource(one, i, document));
     const relays = document.relay.map((one, i) => this.#relay(one, i));
     for (const kind of ["site", "gateway", "client", "resource"] as const) this.#unique(kind, document[kind]);
     this.#uniqueIds("site", this.#sites);
     this.#uniqueIds("resource", resources);
-    this.#uniqueTokens(gateways, clients);
+    this.#uniqueTokens(gateways, actors);
     if (this.#problems.length > 0) throw new PolicyError(this.#source.file, this.#problems);
     return {
       account: {
@@ -84,7 +85,11 @@ class PolicyParser {
       },
       sites: this.#sites,
       gateways,
-      clients,
+      actors,
+      accessPolicies: document.resource.flatMap((one, i) => {
+        const resource = resources[i];
+        return resource ? [ownPolicy(resource, one.allow)] : [];
+      }),
       resources: resources.filter((one) => one !== undefined),
       relays: relays.filter((one) => one !== undefined),
     };
@@ -118,6 +123,7 @@ class PolicyParser {
   #client(one: PolicyDocument["client"][number], index: number): ClientPolicy {
     if (one.name === EVERYONE) this.#problem(["client", index, "name"], `"${EVERYONE}" is reserved`);
     return {
+      kind: "client",
       name: one.name,
       groups: one.groups,
       token: this.#token(one, ["client", index]),
@@ -161,7 +167,6 @@ class PolicyParser {
       siteIds: [...new Set(siteIds)],
       filters: one.filters,
       ipStack: one.ip_stack,
-      allow: one.allow,
     };
   }
 
@@ -240,7 +245,8 @@ class PolicyParser {
 
   #uniqueTokens(gateways: readonly GatewayPolicy[], clients: readonly ClientPolicy[]): void {
     const seen = new Set<string>();
-    const check = (token: string, path: Path) => {
+    const check = (token: string | undefined, path: Path) => {
+      if (token === undefined) return;
       if (token !== "" && seen.has(token)) this.#problem(path, "this token is used twice");
       seen.add(token);
     };
@@ -255,6 +261,11 @@ class PolicyParser {
     ) => (typeof part === "number" ? `[${part + 1}]` : i === 0 ? part : `.${part}`));
     this.#problems.push({ line: lineOf(this.#text, path), key: key.join(""), message });
   }
+}
+
+/** The policy that a resource's own list makes. */
+function ownPolicy({ id, name }: ResourcePolicy, allow: readonly string[]): AccessPolicy {
+  return { id: nameBasedId("policy", id), name, resourceId: id, allow, conditions: [] };
 }
 
 function describe(issue: v.BaseIssue<unknown>): string {

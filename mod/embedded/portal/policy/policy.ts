@@ -11,8 +11,10 @@ export interface PortalPolicy {
   readonly account: AccountPolicy;
   readonly sites: readonly Site[];
   readonly gateways: readonly GatewayPolicy[];
-  readonly clients: readonly ClientPolicy[];
+  readonly actors: readonly ActorPolicy[];
   readonly resources: readonly ResourcePolicy[];
+  /** In the order in which they are tried. */
+  readonly accessPolicies: readonly AccessPolicy[];
   readonly relays: readonly RelayPolicy[];
 }
 
@@ -23,20 +25,46 @@ export interface AccountPolicy {
   readonly searchDomain: string | undefined;
 }
 
-/** A token with which gateways of one site log in. */
+/** Gateways of one site that log in with the same tokens. */
 export interface GatewayPolicy {
   readonly name: string;
   readonly siteId: Id;
-  readonly token: string;
+  /** Undefined when its tokens were made while the portal ran. */
+  readonly token: string | undefined;
 }
 
-/** Somebody, or a machine, with a token; any number of devices may use it. */
-export interface ClientPolicy {
+/** Whoever may use resources: a machine with a token (`client`), or somebody who signs in (`user`). */
+export type ActorPolicy = ClientPolicy | UserPolicy;
+
+interface ActorCommon {
+  /** Unique among clients and users; policies name it. */
   readonly name: string;
   readonly groups: readonly string[];
-  readonly token: string;
-  /** Unix seconds at which every session and grant of this client ends. */
+  /** Unix seconds at which every session and grant of this actor ends. */
   readonly expiresAt: number;
+}
+
+/** Any number of devices may use its token. */
+export interface ClientPolicy extends ActorCommon {
+  readonly kind: "client";
+  /** Undefined when its tokens were made while the portal ran. */
+  readonly token: string | undefined;
+}
+
+/** Signs in at a browser; each sign-in makes a token for one device. */
+export interface UserPolicy extends ActorCommon {
+  readonly kind: "user";
+  /** What a person is called in pages and clients. */
+  readonly displayName: string;
+  readonly email: string | undefined;
+  /** Text of a password hash; undefined: no sign-in by password. */
+  readonly passwordHash: string | undefined;
+  /** Secret of the one-time passwords (RFC 6238), raw; undefined: none are asked for. */
+  readonly totpSecret: Uint8Array | undefined;
+  /** May use the admin pages. */
+  readonly admin: boolean;
+  /** How long a sign-in of a device lasts. */
+  readonly sessionSeconds: number;
 }
 
 export type ResourceTarget =
@@ -52,8 +80,39 @@ export interface ResourcePolicy {
   readonly siteIds: readonly Id[];
   readonly filters: readonly Filter[];
   readonly ipStack: "dual" | "ipv4_only" | "ipv6_only";
-  /** Names of clients and groups, or `everyone`. */
+}
+
+/** Who may use a resource, and when. A resource's own `allow` is one without conditions. */
+export interface AccessPolicy {
+  readonly id: Id;
+  readonly name: string;
+  readonly resourceId: Id;
+  /** Names of actors and groups, or `everyone`. */
   readonly allow: readonly string[];
+  /** All of them must hold. */
+  readonly conditions: readonly Condition[];
+}
+
+/** Something that a policy demands of the moment (spec portal §4.8). */
+export type Condition =
+  | { readonly property: "remote_ip"; readonly negated: boolean; readonly cidrs: readonly Cidr[] }
+  | {
+    readonly property: "remote_ip_location_region";
+    readonly negated: boolean;
+    readonly regions: readonly string[];
+  }
+  | { readonly property: "provider_id"; readonly negated: boolean; readonly providers: readonly string[] }
+  | { readonly property: "client_verified" }
+  | { readonly property: "current_utc_datetime"; readonly ranges: readonly TimeRange[] };
+
+/** Seconds of the day, both ends inclusive, on one day of the week in one time zone. */
+export interface TimeRange {
+  /** 0 = Sunday. */
+  readonly day: number;
+  readonly from: number;
+  readonly to: number;
+  /** IANA name. */
+  readonly zone: string;
 }
 
 /** A relay by its addresses and the secret that it shares with the portal. */
@@ -66,10 +125,8 @@ export interface RelayPolicy {
 
 export const EVERYONE = "everyone";
 
-export function mayUse(client: ClientPolicy, resource: ResourcePolicy): boolean {
-  return resource.allow.some((name) =>
-    name === EVERYONE || name === client.name || client.groups.includes(name)
-  );
+export function names(policy: AccessPolicy, actor: ActorPolicy): boolean {
+  return policy.allow.some((name) => name === EVERYONE || name === actor.name || actor.groups.includes(name));
 }
 
 /** Two targets are equal exactly when their texts are. */

@@ -5,11 +5,16 @@
  * `idleTimeout: 0`; the core finds idle sockets by itself.
  */
 import { type Context, Hono } from "hono";
+import { getConnInfo } from "hono/deno";
 import type { Dialect, Role } from "../../../portal/login_url.ts";
 import { isProblem, type Problem } from "../core/admission.ts";
 import { type DeviceStatus, PortalCore } from "../core/core.ts";
 import type { PortalPolicy, RelayPolicy } from "../policy/policy.ts";
 import { loadPolicy } from "../policy/io.ts";
+import type { Grant } from "../core/grants.ts";
+import { hashToken, type TokenRecord } from "../core/tokens.ts";
+import type { Id } from "../../../portal/types.ts";
+import type { Portal } from "./portal.ts";
 import type { PortalEvent } from "../core/state.ts";
 import { Store } from "../store/store.ts";
 
@@ -31,14 +36,10 @@ export interface PortalServerOptions {
   readonly onLog?: (level: "info" | "warning", text: string) => void;
 }
 
-export interface PortalServer {
+export interface PortalServer extends Portal {
   /** Base URL for devices, such as `ws://127.0.0.1:8443`. */
   readonly url: string;
   readonly port: number;
-  /** The policy in force. */
-  readonly policy: PortalPolicy;
-  /** The devices that are joined. */
-  online(): DeviceStatus[];
   /** Reads the policy file again, or takes the given policy. @throws PolicyError; then the old one stays in force */
   reload(policy?: PortalPolicy): void;
   setRelays(relays: readonly RelayPolicy[]): void;
@@ -73,7 +74,7 @@ class Server implements PortalServer {
       relays: options.relays,
       stored: this.#store?.load(),
       random: (length) => crypto.getRandomValues(new Uint8Array(length)),
-      unixNow: () => Math.floor(Date.now() / 1000),
+      unixNow: () => this.unixNow(),
       now: performance.now(),
     });
     const { hostname, port } = options.listen;
@@ -96,6 +97,32 @@ class Server implements PortalServer {
 
   online(): DeviceStatus[] {
     return this.#core.online;
+  }
+
+  grants(): readonly Grant[] {
+    return this.#core.grants;
+  }
+
+  tokens(): readonly TokenRecord[] {
+    return this.#core.tokens;
+  }
+
+  unixNow(): number {
+    return Math.floor(Date.now() / 1000);
+  }
+
+  addToken(token: string, of: Pick<TokenRecord, "role" | "owner" | "providerId" | "expiresAt">): TokenRecord {
+    const createdAt = this.unixNow();
+    const record = { ...of, id: crypto.randomUUID(), hash: hashToken(token), createdAt };
+    this.#core.addToken(record);
+    this.#drain();
+    return record;
+  }
+
+  revokeToken(id: Id): boolean {
+    const found = this.#core.revokeToken(id);
+    this.#drain();
+    return found;
   }
 
   reload(policy?: PortalPolicy): void {
@@ -146,6 +173,8 @@ class Server implements PortalServer {
       publicKey: query("public_key"),
       userAgent: c.req.header("user-agent") ?? "",
       vsn: query("vsn"),
+      remoteIp: getConnInfo(c).remote.address ?? "",
+      region: undefined,
     });
     if (isProblem(admission)) return this.#refuse(role, admission);
     const id = this.#core.handleOpen(admission, performance.now());

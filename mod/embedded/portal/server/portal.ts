@@ -1,0 +1,28 @@
+/**
+ * What the pages, the control socket and the program around it can see of the running portal and do to it. Every change
+ * is durable and in force when the call returns.
+ */
+import type { DeviceStatus } from "../core/core.ts";
+import type { TokenRecord } from "../core/tokens.ts";
+import type { Grant } from "../core/grants.ts";
+import type { PortalPolicy } from "../policy/policy.ts";
+import type { Id } from "../../../portal/types.ts";
+
+export interface Portal {
+  /** The policy in force. */
+  readonly policy: PortalPolicy;
+  /** Unix seconds. */
+  unixNow(): number;
+  /** The devices that are joined. */
+  online(): readonly DeviceStatus[];
+  grants(): readonly Grant[];
+  /** Tokens made while the portal runs. */
+  tokens(): readonly TokenRecord[];
+  /**
+   * Makes a token of a gateway entry or an actor known.
+   * @param token its text, of which only a hash is kept; at least 128 random bits
+   */
+  addToken(token: string, of: Pick<TokenRecord, "role" | "owner" | "providerId" | "expiresAt">): TokenRecord;
+  /** Whoever came with it is out at once. @returns false when there is no such token */
+  revokeToken(id: Id): boolean;
+}
