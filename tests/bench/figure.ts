@@ -20,8 +20,11 @@ export interface BenchModule {
 
 /** What a bench of a whole system exports; it runs in a sandbox. */
 export interface SystemBench {
-  /** @param say called with progress, one line each */
-  figures(say: (line: string) => void): Promise<readonly Figure[]>;
+  /** @param say called with progress, one line each @param options as given on the command line */
+  figures(
+    say: (line: string) => void,
+    options: { readonly rounds?: number; readonly seconds?: number },
+  ): Promise<readonly Figure[]>;
 }
 
 export function median(values: readonly number[]): number {

@@ -2,7 +2,8 @@
  * `deno task bench [name …] [--json] [--rounds 5] [--seconds 3] [--only contender]`
  *
  * Names: `micro` (every `*_bench.ts`), a `*_bench.ts` file's room, `tcp`, `udp`, `ping` (end to end in network
- * namespaces, against wireguard-go), or `connect`, `scale`, `flood` (in namespaces too). Without a name: all.
+ * namespaces, against wireguard-go), or `connect`, `scale`, `flood`, `relay` (in namespaces too, the last one against
+ * coturn). Without a name: all.
  * Progress goes to stderr, the figures to stdout.
  */
 // @ts-types="../../mod/cli/parse_args.d.ts"
@@ -17,8 +18,8 @@ import { findWireguardGo, wireguardGo } from "./tunnel/wireguard_go.ts";
 
 const FOLDER = new URL("./", import.meta.url);
 const PARTS: readonly Part[] = ["tcp", "udp", "ping"];
-/** Whole systems in namespaces: `<name>/<name>.ts` exports `figures(say)`. */
-const SYSTEMS = ["connect", "scale", "flood"] as const;
+/** Whole systems in namespaces: `<name>/<name>.ts` exports `figures(say, options)`. */
+const SYSTEMS = ["connect", "scale", "flood", "relay"] as const;
 const say = (line: string) => console.error(line);
 
 async function microNames(): Promise<string[]> {
@@ -65,7 +66,7 @@ async function runInside(text: string): Promise<void> {
   let figures: readonly Figure[];
   if (system) {
     const module: SystemBench = await import(new URL(`${system}/${system}.ts`, FOLDER).href);
-    figures = await module.figures(say);
+    figures = await module.figures(say, { rounds, seconds });
   } else {
     const contenders: Contender[] = [postern(), wireguardGo(binary, version)]
       .filter(({ name }) => only === undefined || name === only);
@@ -116,7 +117,10 @@ async function main(): Promise<number> {
   }
   for (const system of SYSTEMS.filter(wanted)) {
     say(`${system}:`);
-    figures.push(...await enterSandbox({ system }));
+    const given = (value: unknown) => value === undefined ? undefined : Number(value);
+    figures.push(
+      ...await enterSandbox({ system, rounds: given(options.rounds), seconds: given(options.seconds) }),
+    );
   }
   if (options.json) console.log(JSON.stringify({ machine: machine(), figures }, undefined, 2));
   else if (figures.length > 0) console.log(`${machine()}\n\n${table(figures)}`);
