@@ -123,6 +123,11 @@ export class Internet implements AsyncDisposable {
     return host;
   }
 
+  /** A cable more. */
+  cable(one: CableEnd, other: CableEnd): Promise<void> {
+    return this.#bed.link(one, other);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#bed[Symbol.asyncDispose]();
   }

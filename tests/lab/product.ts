@@ -5,8 +5,8 @@ import { Internet } from "./internet.ts";
 
 export const SERVER = { 4: "10.50.0.2", 6: "fd50::2" } as const;
 export const PAGE = "the private page";
-const PORTAL = "198.51.100.18:8443";
-const GATEWAY_TOKEN = "lab-gateway-token-00001", CLIENT_TOKEN = "lab-client-token-000001";
+export const PORTAL = "198.51.100.18:8443";
+export const GATEWAY_TOKEN = "lab-gateway-token-00001", CLIENT_TOKEN = "lab-client-token-000001";
 const RELAY_SECRET = "lab-relay-secret-00001";
 const START_TIMEOUT_MS = 15_000;
 /** A server that lost its client is busy until it notices: transfers take turns. */
@@ -83,15 +83,24 @@ export class Product implements AsyncDisposable {
   /** Everything up but the client. */
   static async start(internet: Internet, options: ProductOptions = {}): Promise<Product> {
     const product = new Product(internet, await Deno.makeTempDir({ dir: "/run" }), options);
-    await Deno.writeTextFile(product.policyFile, product.policy);
-    await Deno.writeTextFile(`${product.#folder}/secret`, RELAY_SECRET);
-    for (const [path, text] of Object.entries(options.gatewayFiles ?? {})) {
-      await Deno.writeTextFile(product.gatewayFile(path), text);
+    try {
+      await product.#start();
+    } catch (error) {
+      await product[Symbol.asyncDispose]();
+      throw error;
     }
-    product.#startServers();
-    await Promise.all([product.startPortal(), product.startRelay()]);
-    await product.startGateway();
     return product;
+  }
+
+  async #start(): Promise<void> {
+    await Deno.writeTextFile(this.policyFile, this.policy);
+    await Deno.writeTextFile(`${this.#folder}/secret`, RELAY_SECRET);
+    for (const [path, text] of Object.entries(this.#options.gatewayFiles ?? {})) {
+      await Deno.writeTextFile(this.gatewayFile(path), text);
+    }
+    this.#startServers();
+    await Promise.all([this.startPortal(), this.startRelay()]);
+    await this.startGateway();
   }
 
   get policyFile(): string {
@@ -121,18 +130,18 @@ export class Product implements AsyncDisposable {
       "--state",
       `${this.#folder}/state.db`,
     ];
-    this.portal = this.#start("portal", args);
+    this.portal = this.#run("portal", args);
     await this.portal.waitFor(/Portal is listening/, START_TIMEOUT_MS);
   }
 
   async startRelay(): Promise<void> {
     const addresses = ["--public-ipv4", "198.51.100.2", "--public-ipv6", "2001:db8:1::2"];
-    this.relay = this.#start("relay", ["relay", "--secret-file", `${this.#folder}/secret`, ...addresses]);
+    this.relay = this.#run("relay", ["relay", "--secret-file", `${this.#folder}/secret`, ...addresses]);
     await this.relay.waitFor(/Relay is listening/, START_TIMEOUT_MS);
   }
 
   async startGateway(): Promise<void> {
-    this.gateway = this.#start("gateway", [
+    this.gateway = this.#run("gateway", [
       "gateway",
       "--api-url",
       `ws://${PORTAL}`,
@@ -145,7 +154,7 @@ export class Product implements AsyncDisposable {
 
   async startClient(): Promise<void> {
     const args = ["client", "--api-url", `ws://${PORTAL}`, "--firezone-id", "lab-client", CLIENT_TOKEN];
-    this.client = this.#start("client", args);
+    this.client = this.#run("client", args);
     await this.client.waitFor(/Tunnel interface is up/, START_TIMEOUT_MS);
   }
 
@@ -209,7 +218,7 @@ export class Product implements AsyncDisposable {
     await Deno.remove(this.#folder, { recursive: true });
   }
 
-  #start(host: "portal" | "relay" | "gateway" | "client", args: readonly string[]): BackgroundProcess {
+  #run(host: "portal" | "relay" | "gateway" | "client", args: readonly string[]): BackgroundProcess {
     const seen = host === "gateway" ? Object.keys(this.#options.gatewayFiles ?? {}) : [];
     const files = Object.fromEntries(seen.map((path) => [path, this.gatewayFile(path)]));
     return this.internet.host(host).start(withFiles(files, [...this.#command, ...args]), {
