@@ -56,7 +56,7 @@ export function libc(): Libc {
 
 // Constants of <fcntl.h>, <sys/socket.h>, <netinet/in.h>, <poll.h>; equal on x86-64 and arm64.
 export const O_NONBLOCK = 0o4000, O_CLOEXEC = 0o2000000;
-export const AF_INET = 2, AF_INET6 = 10, AF_NETLINK = 16;
+export const AF_UNSPEC = 0, AF_INET = 2, AF_INET6 = 10, AF_NETLINK = 16;
 export const SOCK_DGRAM = 2, SOCK_RAW = 3, SOCK_NONBLOCK = O_NONBLOCK, SOCK_CLOEXEC = O_CLOEXEC;
 export const MSG_CTRUNC = 0x8, MSG_TRUNC = 0x20, MSG_DONTWAIT = 0x40;
 export const POLLIN = 1, POLLOUT = 4, POLLERR = 8, POLLHUP = 16, POLLNVAL = 32;

@@ -31,6 +31,15 @@ export const SOCKADDR_IN6 = { size: 28, family: 0, port: 2, flowInfo: 4, address
 /** struct sockaddr_nl */
 export const SOCKADDR_NL = { size: 12, family: 0, pid: 4, groups: 8 } as const;
 
+/** struct ifinfomsg */
+export const IFINFOMSG = { size: 16, family: 0, index: 4, flags: 8 } as const;
+
+/** struct ifaddrmsg */
+export const IFADDRMSG = { size: 8, family: 0, prefixLength: 1, flags: 2, index: 4 } as const;
+
+/** struct rtmsg */
+export const RTMSG = { size: 12, family: 0, table: 4, type: 7, flags: 8 } as const;
+
 /** struct in_pktinfo { int ipi_ifindex; in_addr ipi_spec_dst; in_addr ipi_addr } */
 export const IN_PKTINFO = { size: 12, interfaceIndex: 0, specDst: 4, address: 8 } as const;
 

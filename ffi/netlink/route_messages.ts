@@ -21,7 +21,7 @@ import {
 import { AF_INET, AF_INET6 } from "../libc.ts";
 import { formatIp, type IpFamily, parseIp } from "../../mod/packet/address.ts";
 
-export const RTM_NEWLINK = 16, RTM_GETLINK = 18;
+export const RTM_NEWLINK = 16, RTM_DELLINK = 17, RTM_GETLINK = 18;
 export const RTM_NEWADDR = 20, RTM_DELADDR = 21, RTM_GETADDR = 22;
 export const RTM_NEWROUTE = 24, RTM_DELROUTE = 25, RTM_GETROUTE = 26;
 export const RTM_NEWRULE = 32, RTM_DELRULE = 33, RTM_GETRULE = 34;

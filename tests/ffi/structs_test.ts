@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import * as structs from "../../ffi/structs.ts";
 import { IP_PKTINFO, IPV6_ADDR_PREFERENCES, IPV6_DONTFRAG, IPV6_PKTINFO } from "../../ffi/udp/options.ts";
 import * as options from "../../ffi/udp/options.ts";
+import * as monitor from "../../ffi/netlink/monitor.ts";
 import * as libc from "../../ffi/libc.ts";
 import * as errno from "../../ffi/errno.ts";
 
@@ -12,6 +13,7 @@ const C_SOURCE = `
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
@@ -71,6 +73,20 @@ const EXPECTED: readonly (readonly [c: string, value: number, ours: number])[] =
   ["O(struct sockaddr_nl, nl_family)", 0, structs.SOCKADDR_NL.family],
   ["O(struct sockaddr_nl, nl_pid)", 4, structs.SOCKADDR_NL.pid],
   ["O(struct sockaddr_nl, nl_groups)", 8, structs.SOCKADDR_NL.groups],
+  ["S(struct ifinfomsg)", 16, structs.IFINFOMSG.size],
+  ["O(struct ifinfomsg, ifi_family)", 0, structs.IFINFOMSG.family],
+  ["O(struct ifinfomsg, ifi_index)", 4, structs.IFINFOMSG.index],
+  ["O(struct ifinfomsg, ifi_flags)", 8, structs.IFINFOMSG.flags],
+  ["S(struct ifaddrmsg)", 8, structs.IFADDRMSG.size],
+  ["O(struct ifaddrmsg, ifa_family)", 0, structs.IFADDRMSG.family],
+  ["O(struct ifaddrmsg, ifa_prefixlen)", 1, structs.IFADDRMSG.prefixLength],
+  ["O(struct ifaddrmsg, ifa_flags)", 2, structs.IFADDRMSG.flags],
+  ["O(struct ifaddrmsg, ifa_index)", 4, structs.IFADDRMSG.index],
+  ["S(struct rtmsg)", 12, structs.RTMSG.size],
+  ["O(struct rtmsg, rtm_family)", 0, structs.RTMSG.family],
+  ["O(struct rtmsg, rtm_table)", 4, structs.RTMSG.table],
+  ["O(struct rtmsg, rtm_type)", 7, structs.RTMSG.type],
+  ["O(struct rtmsg, rtm_flags)", 8, structs.RTMSG.flags],
   ["S(struct in_pktinfo)", 12, structs.IN_PKTINFO.size],
   ["O(struct in_pktinfo, ipi_ifindex)", 0, structs.IN_PKTINFO.interfaceIndex],
   ["O(struct in_pktinfo, ipi_spec_dst)", 4, structs.IN_PKTINFO.specDst],
@@ -94,6 +110,11 @@ const EXPECTED: readonly (readonly [c: string, value: number, ours: number])[] =
   ["AF_INET", 2, libc.AF_INET],
   ["AF_INET6", 10, libc.AF_INET6],
   ["AF_NETLINK", 16, libc.AF_NETLINK],
+  ["RTMGRP_LINK", 0x1, monitor.RTMGRP_LINK],
+  ["RTMGRP_IPV4_IFADDR", 0x10, monitor.RTMGRP_IPV4_IFADDR],
+  ["RTMGRP_IPV4_ROUTE", 0x40, monitor.RTMGRP_IPV4_ROUTE],
+  ["RTMGRP_IPV6_IFADDR", 0x100, monitor.RTMGRP_IPV6_IFADDR],
+  ["RTMGRP_IPV6_ROUTE", 0x400, monitor.RTMGRP_IPV6_ROUTE],
   ["MSG_CTRUNC", 8, libc.MSG_CTRUNC],
   ["MSG_TRUNC", 32, libc.MSG_TRUNC],
   ["MSG_DONTWAIT", 64, libc.MSG_DONTWAIT],
