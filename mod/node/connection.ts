@@ -22,7 +22,7 @@ import type { SocketAddress } from "../packet/address.ts";
 import { Path } from "../packet/path.ts";
 import type { Tunnel } from "../wireguard/mod.ts";
 import { ChannelBudget } from "./channel_budget.ts";
-import type { Alarm } from "./alarm.ts";
+import type { Alarm, Sleeper } from "./alarm.ts";
 import { Fifo } from "./fifo.ts";
 import type { ConnectionRequest, ConnectionStatus, NodeEvent, PathKind } from "./types.ts";
 
@@ -33,6 +33,11 @@ export const IDLE_AFTER = 20_000;
 const SILENCE = 3_000, WATCH_INTERVAL = 1_000;
 /** Handshake messages kept until a path is nominated; the oldest is overwritten. */
 const HELD_MESSAGES = 128;
+/**
+ * Checks of idle connections are sent on multiples of this, ms: their pace (25 s) does not care, and one wake-up then
+ * serves many connections.
+ */
+const IDLE_GRID = 250;
 /** One wake-up works off every check that is due; more than this many in one go means the agent is stuck. */
 const MAX_PASSES = 256;
 
@@ -61,7 +66,7 @@ export type ConnectionNews =
   | { readonly type: "nominated"; readonly kind: PathKind; readonly remote: SocketAddress }
   | { readonly type: "established" };
 
-export class Connection {
+export class Connection implements Sleeper {
   readonly peerId: string;
   readonly outgoing = new Fifo<Outgoing>();
   readonly news = new Fifo<ConnectionNews>();
@@ -75,7 +80,8 @@ export class Connection {
   /** The composition above the node keeps its own state of this peer here, for O(1) hand-over. */
   owner: unknown = undefined;
   /** Told of every wake-up, once the connection is a node's. */
-  alarm: Alarm | undefined;
+  alarm: Alarm<Connection> | undefined;
+  alarmSlot = -1;
   /** Data has passed since `wakeAt` was computed. */
   isStale = false;
   sentBytes = 0;
@@ -120,7 +126,7 @@ export class Connection {
 
   set wakeAt(at: number | undefined) {
     this.#wakeAt = at;
-    this.alarm?.note(at);
+    this.alarm?.set(this);
   }
 
   get isEstablished(): boolean {
@@ -323,7 +329,11 @@ export class Connection {
 
   #nextWakeUp(now: number): number | undefined {
     if (this.state === "failed") return undefined;
-    let next = Math.min(this.agent.pollTimeout() ?? Infinity, this.tunnel.pollTimeout() ?? Infinity);
+    const check = this.agent.pollTimeout() ?? Infinity;
+    let next = Math.min(
+      this.state === "idle" ? Math.ceil(check / IDLE_GRID) * IDLE_GRID : check,
+      this.tunnel.pollTimeout() ?? Infinity,
+    );
     if (this.#waitsForCandidates()) next = Math.min(next, this.#createdAt + CANDIDATE_TIMEOUT);
     if (this.#disconnectedAt !== undefined) next = Math.min(next, this.#disconnectedAt + DISCONNECT_GRACE);
     if (this.#mayIdle()) next = Math.min(next, this.#lastActivity + IDLE_AFTER);

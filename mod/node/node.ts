@@ -48,7 +48,7 @@ export class Node {
   readonly #directory = new Directory();
   readonly #events = new Fifo<NodeEvent>();
   readonly #transmits = new Fifo<Transmit>();
-  readonly #alarm = new Alarm();
+  readonly #alarm = new Alarm<Connection>();
   #sweepAt: number | undefined;
   /** Relays came or went since every connection was known to have one. */
   #mayLackRelays = false;
@@ -291,22 +291,20 @@ export class Node {
     }
   }
 
-  /** Drives whoever is due, and sets the alarm to the next one. */
   #driveDue(now: number): void {
-    this.#alarm.at = Infinity;
-    for (const connection of this.#directory.all()) {
-      if (connection.wakeAt !== undefined && connection.wakeAt <= now) {
-        connection.drive(now);
-        if (connection.isSilent(now)) this.#relays.verifyAll(now);
-        this.#collect(connection, now);
-      }
-      this.#alarm.note(connection.wakeAt);
+    for (let due = this.#alarm.due(now); due; due = this.#alarm.due(now)) {
+      // Should one throw, it must not keep the others from being driven.
+      due.wakeAt = now + SWEEP_INTERVAL;
+      due.drive(now);
+      if (due.isSilent(now)) this.#relays.verifyAll(now);
+      this.#collect(due, now);
     }
   }
 
   #adopt(connection: Connection, relayId: string): void {
     connection.relayId = relayId;
     connection.alarm = this.#alarm;
+    this.#alarm.set(connection);
     this.#directory.add(connection);
     for (const candidate of this.#shared.all()) connection.offer(candidate);
     this.#offerRelayed(connection);
@@ -314,6 +312,8 @@ export class Node {
 
   #forget(connection: Connection): void {
     this.#directory.remove(connection);
+    this.#alarm.remove(connection);
+    connection.alarm = undefined;
     this.#demux.forget(connection);
     this.#factory.release(connection);
   }

@@ -144,6 +144,19 @@ Deno.test("two idle ends exchange a check each way every 25 seconds, and stay co
   for (const connection of [couple.client, couple.gateway]) assert.equal(connection.state, "idle");
 });
 
+Deno.test("idle ends send their checks at multiples of 250 ms, so that one wake-up serves many connections", () => {
+  const couple = new Couple();
+  couple.now += 17;
+  couple.connect().run(IDLE_AFTER + 200_000);
+  for (const { agent, tunnel, wakeAt, state } of [couple.client, couple.gateway]) {
+    assert.equal(state, "idle");
+    const check = agent.pollTimeout()!;
+    assert.ok(wakeAt! >= check && wakeAt! < check + 250, `${check} ${wakeAt}`);
+    assert.equal(wakeAt! % 250, 0);
+    assert.ok((tunnel.pollTimeout() ?? Infinity) > wakeAt!);
+  }
+});
+
 Deno.test("idle does not touch WireGuard: the tunnel has a session hours later", () => {
   const couple = new Couple().connect();
   couple.run(3 * 3_600_000);
