@@ -11,20 +11,24 @@ import { formatKey } from "./key.ts";
 export type Role = "gateway" | "client";
 export type Dialect = "v1" | "v2";
 
-export interface Login {
+/** What a login has in every role. */
+export interface Credentials {
   /** Base URL of the portal: `wss://api.firezone.dev`, `https://host/base/`, … */
   readonly apiUrl: string;
-  readonly role: Role;
-  readonly dialect: Dialect;
   readonly token: string;
   /** False keeps the token out of the URL, hence out of proxies' logs; then only newer portals work. */
   readonly tokenInQuery: boolean;
+  readonly userAgent: string;
+}
+
+export interface Login extends Credentials {
+  readonly role: Role;
+  readonly dialect: Dialect;
   /** The device id as configured; {@link externalId} is derived from it. */
   readonly id: string;
   readonly name: string;
   /** X25519 public key, 32 bytes. */
   readonly publicKey: Uint8Array;
-  readonly userAgent: string;
 }
 
 export interface LoginRequest {
@@ -45,8 +49,21 @@ export class LoginUrlError extends Error {
 
 /** @throws LoginUrlError when the base URL or the token can't be used; never names the token. */
 export function loginRequest(login: Login): LoginRequest {
-  const base = parseBase(login.apiUrl);
-  const token = login.token.replace(/\s/g, "");
+  return requestTo(login, [login.role, ...(login.dialect === "v2" ? ["v2"] : []), "websocket"], [
+    ["external_id", externalId(login.id)],
+    ["name", login.name],
+    ["public_key", formatKey(login.publicKey)],
+  ]);
+}
+
+/** The request for `path` (segments behind those of the base URL) with the token and then `query`, in this order. */
+export function requestTo(
+  credentials: Credentials,
+  path: readonly string[],
+  query: readonly (readonly [name: string, value: string])[],
+): LoginRequest {
+  const base = parseBase(credentials.apiUrl);
+  const token = credentials.token.replace(/\s/g, "");
   if (!/^[\x21-\x7e]+$/.test(token)) {
     throw new LoginUrlError(
       "Cannot log in to the portal: the token is empty or not ASCII. Check FIREZONE_TOKEN.",
@@ -54,24 +71,22 @@ export function loginRequest(login: Login): LoginRequest {
   }
   const segments = base.pathname.split("/").slice(1);
   if (segments.at(-1) === "") segments.pop();
-  segments.push(login.role, ...(login.dialect === "v2" ? ["v2"] : []), "websocket");
+  segments.push(...path);
 
-  const query = new URLSearchParams();
-  if (login.tokenInQuery) query.append("token", token);
-  query.append("external_id", externalId(login.id));
-  query.append("name", login.name);
-  query.append("public_key", formatKey(login.publicKey));
+  const parameters = new URLSearchParams();
+  if (credentials.tokenInQuery) parameters.append("token", token);
+  for (const [name, value] of query) parameters.append(name, value);
 
   const secure = base.protocol === "https:";
-  const port = portOf(base, login.apiUrl);
+  const port = portOf(base, credentials.apiUrl);
   const safeUrl = `${secure ? "wss" : "ws"}://${base.hostname}:${port}/${segments.join("/")}`;
   return {
     secure,
     host: base.hostname.replace(/^\[(.*)\]$/, "$1"),
     port,
-    url: `${safeUrl}?${query}`,
+    url: `${safeUrl}?${parameters}`,
     safeUrl,
-    headers: { "User-Agent": login.userAgent, "X-Authorization": `Bearer ${token}` },
+    headers: { "User-Agent": credentials.userAgent, "X-Authorization": `Bearer ${token}` },
   };
 }
 

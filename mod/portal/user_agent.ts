@@ -8,6 +8,8 @@ export interface UserAgent {
   /** Name of the distribution; may contain spaces (`Alpine Linux`). */
   readonly system: string;
   readonly systemVersion: string;
+  /** Default: `connlib`. */
+  readonly component?: "connlib" | "relay";
   /** `1.5.0`: which generation of gateways this one behaves like. */
   readonly version: string;
   readonly arch?: string;
@@ -17,6 +19,8 @@ export interface UserAgent {
 
 /** The version of the protocol that this implementation claims by default. */
 export const CONNLIB_VERSION = "1.5.0";
+/** The only version that Firezone's relays ever had. */
+export const RELAY_VERSION = "0.1.0";
 
 /** @throws RangeError when the version is not `X.Y.Z` (portals would crash their clients' sessions on it). */
 export function formatUserAgent(agent: UserAgent): string {
@@ -26,7 +30,8 @@ export function formatUserAgent(agent: UserAgent): string {
     );
   }
   const details = [agent.arch, agent.kernel].filter((part) => part !== undefined && part !== "").join("; ");
-  const text = `${agent.system}/${agent.systemVersion} connlib/${agent.version}${details && ` (${details})`}`;
+  const program = `${agent.component ?? "connlib"}/${agent.version}`;
+  const text = `${agent.system}/${agent.systemVersion} ${program}${details && ` (${details})`}`;
   return text.replace(/[^\x20-\x7e]/g, "");
 }
 
