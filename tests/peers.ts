@@ -34,6 +34,8 @@ const PEERS: readonly Peer[] = [
   program("tcpdump", "tcpdump"),
   program("sysctl", "procps"),
   program("gcc", "gcc"),
+  program("chromium", "chromium"),
+  program("nginx", "nginx"),
   // A library for the system's own Python, whatever other Python comes first on PATH.
   {
     name: "aioice",
