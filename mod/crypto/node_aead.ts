@@ -4,64 +4,38 @@
  */
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import type { Slab } from "../packet/slab.ts";
-import { checkKeyLength } from "./keys.ts";
-import { TAG_LENGTH, writeNonce } from "./nonce.ts";
-import type { Aead, AeadKey } from "./types.ts";
+import { MessageAead, type MessageCipher } from "./message_aead.ts";
+import { TAG_LENGTH } from "./nonce.ts";
 
 const ALGORITHM = "chacha20-poly1305";
 const OPTIONS = { authTagLength: TAG_LENGTH };
 
-export class NodeAead implements Aead {
-  readonly name = "node";
-  readonly #slab: Slab;
-
+export class NodeAead extends MessageAead {
   constructor(slab: Slab) {
-    this.#slab = slab;
-  }
-
-  createKey(key: Uint8Array): AeadKey {
-    checkKeyLength(key, "ChaCha20-Poly1305");
-    return new NodeKey(this.#slab, Uint8Array.from(key));
+    super("node", slab, CIPHER);
   }
 }
 
-class NodeKey implements AeadKey {
-  readonly #slab: Slab;
-  readonly #key: Uint8Array<ArrayBuffer>;
-  readonly #nonce = new Uint8Array(12);
-
-  constructor(slab: Slab, key: Uint8Array<ArrayBuffer>) {
-    this.#slab = slab;
-    this.#key = key;
-  }
-
-  seal(offset: number, length: number, counterLow: number, counterHigh: number): void {
-    const { bytes } = this.#slab;
-    writeNonce(this.#nonce, counterLow, counterHigh);
-    const cipher = createCipheriv(ALGORITHM, this.#key, this.#nonce, OPTIONS);
-    bytes.set(cipher.update(bytes.subarray(offset, offset + length)), offset);
+const CIPHER: MessageCipher = {
+  seal(key, nonce, plaintext) {
+    const cipher = createCipheriv(ALGORITHM, key, nonce, OPTIONS);
+    const ciphertext = cipher.update(plaintext);
     cipher.final();
-    bytes.set(cipher.getAuthTag(), offset + length);
-  }
-
-  open(offset: number, length: number, counterLow: number, counterHigh: number): boolean {
-    const end = offset + length - TAG_LENGTH;
-    if (end < offset) return false;
-    const { bytes } = this.#slab;
-    writeNonce(this.#nonce, counterLow, counterHigh);
-    const decipher = createDecipheriv(ALGORITHM, this.#key, this.#nonce, OPTIONS);
-    decipher.setAuthTag(bytes.subarray(end, end + TAG_LENGTH));
-    const plaintext = decipher.update(bytes.subarray(offset, end));
+    const sealed = new Uint8Array(ciphertext.length + TAG_LENGTH);
+    sealed.set(ciphertext);
+    sealed.set(cipher.getAuthTag(), ciphertext.length);
+    return sealed;
+  },
+  open(key, nonce, sealed) {
+    const end = sealed.length - TAG_LENGTH;
+    const decipher = createDecipheriv(ALGORITHM, key, nonce, OPTIONS);
+    decipher.setAuthTag(sealed.subarray(end));
+    const plaintext = decipher.update(sealed.subarray(0, end));
     try {
       decipher.final();
     } catch {
-      return false; // the only way in which it says "invalid tag"
+      return undefined; // the only way in which it says "invalid tag"
     }
-    bytes.set(plaintext, offset);
-    return true;
-  }
-
-  free(): void {
-    this.#key.fill(0);
-  }
-}
+    return plaintext;
+  },
+};

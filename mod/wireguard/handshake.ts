@@ -11,9 +11,7 @@
  */
 import type { Dh, RandomBytes } from "../crypto/types.ts";
 import { KEY_LENGTH } from "./constants.ts";
-import { hasValidMac1 } from "./cookie.ts";
 import {
-  classify,
   INITIATION,
   INITIATION_LENGTH,
   MessageType,
@@ -22,7 +20,7 @@ import {
   RESPONSE_LENGTH,
   writeU32,
 } from "./messages.ts";
-import { type Recipient, recipient, SymmetricState } from "./noise.ts";
+import { type Recipient, SymmetricState } from "./noise.ts";
 
 const EMPTY = new Uint8Array(0);
 
@@ -127,19 +125,6 @@ export function openInitiation(
     return undefined;
   }
   return { peerPublicKey, message, state };
-}
-
-/**
- * Whose initiation this is: the sender's static public key, or undefined when the message is no initiation, has a
- * wrong mac1, or was not made for our key. It proves nothing about the sender yet. One DH: ask the limiter first.
- */
-export function identifyInitiation(keys: StaticKeys, dh: Dh, message: Uint8Array): Uint8Array | undefined {
-  if (classify(message) !== MessageType.Initiation) return undefined;
-  const self = recipient(keys.publicKey);
-  if (!hasValidMac1(message, self)) return undefined;
-  const opened = openInitiation(keys, self, dh, message);
-  opened?.state.wipe();
-  return opened?.peerPublicKey;
 }
 
 /**

@@ -1,7 +1,7 @@
 /** WireGuard, both roles, as pure state machines. */
 export { DEFAULT_TIMINGS, type WireGuardTimings } from "./constants.ts";
 export { CookieFactory } from "./cookie.ts";
-export { identifyInitiation, type OpenedInitiation, openInitiation, type StaticKeys } from "./handshake.ts";
+export { type OpenedInitiation, openInitiation, type StaticKeys } from "./handshake.ts";
 export { type Recipient, recipient } from "./noise.ts";
 export { baseOf, IndexAllocator } from "./indices.ts";
 export { type Admission, HandshakeLimiter, type HandshakeLimiterOptions, type Refusal } from "./limiter.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { blake2s } from "@noble/hashes/blake2.js";
-import { classify, identifyInitiation, MessageType } from "../../mod/wireguard/mod.ts";
-import { type Endpoint, Pair, SOURCE, testDh } from "../wireguard/fixture.ts";
+import { classify, MessageType } from "../../mod/wireguard/mod.ts";
+import { type Endpoint, Pair, senderOf, SOURCE } from "../wireguard/fixture.ts";
 import corpus from "./corpus/wireguard.hex" with { type: "text" };
 import type { Dice } from "./dice.ts";
 import { Feed } from "./feed.ts";
@@ -104,7 +104,7 @@ class Machine {
       this.#delivered[to].add(hex);
       return "delivered";
     }
-    const owner = identifyInitiation(end.keys, testDh, datagram);
+    const owner = senderOf(end.keys, datagram);
     if (owner) assert.ok(this.#isKnown(to, datagram, 88), "an initiation was identified that nobody sent");
     const outcome = end.tunnel.handleHandshake(datagram, SOURCE, now);
     if (ACCEPTED.includes(outcome)) {

@@ -6,6 +6,7 @@ import { NobleAead } from "../../mod/crypto/noble_aead.ts";
 import { NodeDh } from "../../mod/crypto/node_dh.ts";
 import type { Aead, AeadKey, Dh, RandomBytes } from "../../mod/crypto/types.ts";
 import { Slab } from "../../mod/packet/slab.ts";
+import { hasValidMac1 } from "../../mod/wireguard/cookie.ts";
 import {
   classify,
   DEFAULT_TIMINGS,
@@ -13,6 +14,8 @@ import {
   type HandshakeLimiterOptions,
   type HandshakeOutcome,
   MessageType,
+  openInitiation,
+  recipient,
   type Session,
   type StaticKeys,
   Tunnel,
@@ -39,6 +42,13 @@ export function seededNumber(seed: number): () => number {
 }
 
 export const testDh: Dh = new NodeDh();
+
+/** Who sent an initiation to `keys`, found as an endpoint does it that has yet to ask who the message is from. */
+export function senderOf(keys: StaticKeys, message: Uint8Array): Uint8Array | undefined {
+  const self = recipient(keys.publicKey);
+  if (classify(message) !== MessageType.Initiation || !hasValidMac1(message, self)) return undefined;
+  return openInitiation(keys, self, testDh, message)?.peerPublicKey;
+}
 
 /** noble's cipher, and a count of the keys that were not freed. */
 export class TestAead implements Aead {
