@@ -11,7 +11,8 @@
  *
  * - Nothing but heartbeats is written before the portal has answered the join.
  * - Heartbeats leave every 10 s whatever else is sent; more than three without an answer mean a dead link.
- * - Until the first join ever, attempts are one second apart and end after 15 s; afterwards the back-off applies and
+ * - Until the first join ever, attempts are one second apart and end after 15 s, unless somebody answered that now is
+ *   not the time (409, 429, 5xx, `Retry-After`, a proxy's no). Then, and after the first join, the back-off applies; it
  *   is reset by a join, not by a mere 101. `Retry-After` overrides both.
  * - Refs restart at 0 with each socket. Nothing is queued while the link is down: `send` says so instead.
  */
@@ -20,6 +21,7 @@ import { Backoff } from "./backoff.ts";
 import {
   describeRefusal,
   FINAL_JOIN_REASONS,
+  isTemporary,
   parseRetryAfter,
   PortalError,
   type Refusal,
@@ -88,6 +90,8 @@ export class Channel {
   #heartbeats: number[] = [];
   readonly #awaited = new Map<number, string>();
   #everJoined = false;
+  /** Somebody was there and asked for patience: the limit for the first connection is about one that is not. */
+  #isReached = false;
   /** Since when the link has been down, for the give-up rules; undefined once joined. */
   #downSince: number | undefined;
   #lastReconnect = -Infinity;
@@ -139,12 +143,18 @@ export class Channel {
         new PortalError("unauthorized", `Cannot log in to the portal: ${text}. Check the token.`, code),
       );
     }
+    this.#isReached ||= isTemporary(refusal);
     this.#lose(text, now, refusal);
   }
 
-  /** DNS, TCP, TLS or the upgrade failed without an HTTP answer. `reason` must not contain the URL's query. */
-  handleDialError(reason: string, now: number): void {
-    if (this.#state === "dialing") this.#lose(reason, now);
+  /**
+   * DNS, TCP, TLS or the upgrade failed without an answer of the portal's. `reason` must not contain the URL's query.
+   * @param isReached something on the way (a proxy) answered: it is there, and may let us through later.
+   */
+  handleDialError(reason: string, now: number, isReached = false): void {
+    if (this.#state !== "dialing") return;
+    this.#isReached ||= isReached;
+    this.#lose(reason, now);
   }
 
   /** The socket is gone: closed by the portal, or broken. */
@@ -309,11 +319,10 @@ export class Channel {
     this.#downSince ??= now;
     this.#frames.length = 0;
     const retryAfter = parseRetryAfter(refusal?.retryAfter, this.#unixNow());
-    const retryIn = retryAfter ?? (this.#everJoined ? this.#backoff.next() : FIRST_CONNECT_INTERVAL);
-    const limit = this.#everJoined ? this.#maxPartitionTime : this.#firstConnectTimeout;
-    // A portal that asks for patience is there: the limit for the first connection is about one that is not.
-    const patient = !this.#everJoined && retryAfter !== undefined;
-    if (!patient && now + retryIn - this.#downSince > limit) {
+    const isPatient = this.#everJoined || this.#isReached;
+    const retryIn = retryAfter ?? (isPatient ? this.#backoff.next() : FIRST_CONNECT_INTERVAL);
+    const limit = isPatient ? this.#maxPartitionTime : this.#firstConnectTimeout;
+    if (now + retryIn - this.#downSince > limit) {
       return this.#fail(
         new PortalError("gave_up", `Cannot reach the portal: ${reason}. Gave up after ${limit / 1000} s.`),
       );

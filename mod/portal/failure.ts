@@ -48,6 +48,34 @@ export function describeRefusal(refusal: Refusal): { code: string | undefined; t
   return { code: problem?.code, text };
 }
 
+/**
+ * True when waiting is what helps: the portal is in trouble or overrun, asks for patience, or has not noticed yet that
+ * our last connection died (409). Any other refusal but 401 is about our settings or the portal's.
+ */
+export function isTemporary({ status, retryAfter }: Refusal): boolean {
+  return status === 408 || status === 409 || status === 429 || status >= 500 || retryAfter !== undefined;
+}
+
+/** What an operator can do about a refusal; undefined when waiting is all. */
+export function adviceFor(refusal: Refusal): string | undefined {
+  switch (refusal.status) {
+    case 400:
+    case 422:
+      return "Check the name, the id and the version that this gateway presents.";
+    case 402:
+    case 403:
+      return "See this account in the portal.";
+    case 404:
+    case 405:
+    case 426:
+      return "Check the portal's URL (FIREZONE_API_URL), and what stands in front of the portal.";
+    case 409:
+      return "If this goes on for minutes, another gateway runs with the same id (FIREZONE_ID).";
+    default:
+      return isTemporary(refusal) ? undefined : "Check the portal's URL (FIREZONE_API_URL).";
+  }
+}
+
 function readProblem(body: string): { code?: string; title?: string; detail?: string } | undefined {
   try {
     const value = JSON.parse(body) as Record<string, unknown> | null;

@@ -7,6 +7,7 @@
  */
 import { externalId } from "./external_id.ts";
 import { formatKey } from "./key.ts";
+import type { Endpoint } from "./proxy.ts";
 
 export type Role = "gateway" | "client";
 export type Dialect = "v1" | "v2";
@@ -77,16 +78,25 @@ export function requestTo(
   if (credentials.tokenInQuery) parameters.append("token", token);
   for (const [name, value] of query) parameters.append(name, value);
 
-  const secure = base.protocol === "https:";
-  const port = portOf(base, credentials.apiUrl);
+  const { secure, host, port } = splitApiUrl(credentials.apiUrl);
   const safeUrl = `${secure ? "wss" : "ws"}://${base.hostname}:${port}/${segments.join("/")}`;
   return {
     secure,
-    host: base.hostname.replace(/^\[(.*)\]$/, "$1"),
+    host,
     port,
     url: `${safeUrl}?${parameters}`,
     safeUrl,
     headers: { "User-Agent": credentials.userAgent, "X-Authorization": `Bearer ${token}` },
+  };
+}
+
+/** Where a base URL leads. @throws LoginUrlError when it can't be used. */
+export function splitApiUrl(apiUrl: string): Endpoint {
+  const base = parseBase(apiUrl);
+  return {
+    secure: base.protocol === "https:",
+    host: base.hostname.replace(/^\[(.*)\]$/, "$1"),
+    port: portOf(base, apiUrl),
   };
 }
 

@@ -9,6 +9,7 @@ export * from "./failure.ts";
 export * from "./frame.ts";
 export * from "./key.ts";
 export * from "./login_url.ts";
+export * from "./proxy.ts";
 export * from "./schema/client.ts";
 export * from "./schema/gateway.ts";
 export * from "./schema/report.ts";

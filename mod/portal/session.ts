@@ -57,8 +57,9 @@ export class PortalSession<Event, Command> {
     this.#drain(now);
   }
 
-  handleDialError(reason: string, now: number): void {
-    this.#channel.handleDialError(reason, now);
+  /** @param isReached something on the way answered; see {@link Channel.handleDialError}. */
+  handleDialError(reason: string, now: number, isReached = false): void {
+    this.#channel.handleDialError(reason, now, isReached);
     this.#drain(now);
   }
 

@@ -2,15 +2,15 @@
  * Drives a {@link PortalSession} with real sockets and timers, on the `ws` package: the built-in WebSocket hides the
  * answer to a refused upgrade and puts its own name into the user agent, and the portal reads both.
  *
- * Each attempt resolves the host anew and races all its addresses; the first TCP connection that stands is used for
- * TLS and the upgrade. Nothing here logs; URLs with their query (the token!) never leave this file.
+ * Nothing here logs; URLs with their query (the token!) never leave this file.
  */
 import type { Socket } from "node:net";
 // @ts-types="@types/ws"
 import { WebSocket } from "ws";
 import type { Codec } from "../codec.ts";
 import type { PortalError, Refusal } from "../failure.ts";
-import { describe, dial } from "./dial.ts";
+import type { Proxy } from "../proxy.ts";
+import { describe, Dialer, isProxyRefusal } from "./dial.ts";
 import { type Login, type LoginRequest, loginRequest } from "../login_url.ts";
 import { clientCodec } from "../schema/client.ts";
 import { gatewayCodec } from "../schema/gateway.ts";
@@ -24,6 +24,10 @@ const CLOSE_TIMEOUT = 500;
 export interface PortalOptions extends Login {
   /** Further certificate authorities to trust, PEM. */
   readonly ca?: string;
+  /** The way to the portal; see `proxyFor`. */
+  readonly proxy?: Proxy;
+  /** All addresses of a name; the system's resolver when absent. */
+  readonly resolve?: (host: string) => Promise<readonly string[]>;
   readonly firstConnectTimeout?: number;
   readonly maxPartitionTime?: number;
 }
@@ -71,7 +75,7 @@ class Driver<Event, Command> implements PortalConnection<Command> {
   readonly #session: PortalSession<Event, Command>;
   readonly #handlers: PortalHandlers<Event>;
   readonly #request: LoginRequest;
-  readonly #ca: string | undefined;
+  readonly #dialer: Dialer;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #socket: WebSocket | undefined;
   /** Abandons the current attempt: resolution, connections, upgrade. */
@@ -83,7 +87,7 @@ class Driver<Event, Command> implements PortalConnection<Command> {
     handlers: PortalHandlers<Event>,
   ) {
     this.#request = loginRequest(options);
-    this.#ca = options.ca;
+    this.#dialer = new Dialer(this.#request, options);
     this.#handlers = handlers;
     this.#session = new PortalSession(codec, {
       random: (length) => crypto.getRandomValues(new Uint8Array(length)),
@@ -166,11 +170,12 @@ class Driver<Event, Command> implements PortalConnection<Command> {
 
   async #dial(signal: AbortSignal): Promise<void> {
     try {
-      const stream = await dial(this.#request, this.#ca, signal);
+      const stream = await this.#dialer.dial(signal);
       if (signal.aborted) stream.destroy();
       else this.#upgrade(stream, signal);
     } catch (error) {
-      this.#report(signal, (now) => this.#session.handleDialError(describe(error), now));
+      const isReached = isProxyRefusal(error);
+      this.#report(signal, (now) => this.#session.handleDialError(describe(error), now, isReached));
     }
   }
 
