@@ -4,7 +4,16 @@ import { parseDuration, parseListenAddress } from "./values.ts";
 import { UsageError } from "./errors.ts";
 import type { PortalIdentity, TunnelOptions } from "../runtime/mod.ts";
 import { FIREWALL_MARK, type SystemFacts } from "../host/mod.ts";
-import { CONNLIB_VERSION, type Dialect, formatUserAgent, parseOsRelease } from "../portal/mod.ts";
+import {
+  CONNLIB_VERSION,
+  type Dialect,
+  formatUserAgent,
+  parseOsRelease,
+  parseUserAgent,
+  proxyFor,
+  splitApiUrl,
+  type Variables,
+} from "../portal/mod.ts";
 
 /** 49152 + 3473, on both IP families. */
 export const UDP_PORT = 52625;
@@ -99,6 +108,23 @@ export const TUNNEL_OPTIONS = {
     help: "Which generation of the portal's protocol to speak.",
     hidden: true,
   },
+  connlibVersion: {
+    flag: "connlib-version",
+    env: "POSTERN_CONNLIB_VERSION",
+    kind: "text",
+    value: "X.Y.Z",
+    default: CONNLIB_VERSION,
+    help:
+      "Firezone version presented to the portal, which lets only clients of similar versions use a gateway.",
+  },
+  userAgent: {
+    flag: "user-agent",
+    env: "POSTERN_USER_AGENT",
+    kind: "text",
+    value: "text",
+    help: "The whole user agent presented to the portal, with a word like connlib/1.5.0.",
+    hidden: true,
+  },
   noCheck: { flag: "no-check", kind: "switch", help: "Start without checking permissions first." },
   noIncreaseBuffers: {
     flag: "no-inc-buf",
@@ -118,7 +144,9 @@ export function portalIdentity(
   firezoneId: string,
   system: SystemFacts,
   readFile: (path: string) => string | undefined,
+  environment?: Variables,
 ): PortalIdentity {
+  const proxy = environment && proxyFor(splitApiUrl(values.apiUrl), environment);
   return {
     apiUrl: values.apiUrl,
     dialect: values.dialect as Dialect,
@@ -126,15 +154,37 @@ export function portalIdentity(
     tokenInQuery: !values.tokenInHeaderOnly,
     id: firezoneId,
     name: values.name ?? system.hostname,
-    userAgent: userAgent(system),
+    userAgent: userAgent(values, system),
     ...certificates(values.extraCa, readFile),
+    ...(proxy && { proxy }),
     maxPartitionTime: parseDuration(values.maxPartitionTime, "`--max-partition-time`"),
   };
 }
 
-export function userAgent(system: SystemFacts): string {
+/** @throws UsageError for what portals would refuse, or what would crash their clients' sessions. */
+export function userAgent(
+  values: Pick<TunnelValues, "userAgent" | "connlibVersion">,
+  system: SystemFacts,
+): string {
+  const given = values.userAgent;
+  if (given !== undefined) {
+    if (/^[\x20-\x7e]{1,255}$/.test(given) && parseUserAgent(given)?.version) return given;
+    throw new UsageError(
+      "`--user-agent` has no word like connlib/1.5.0, or characters beyond ASCII. Portals refuse it.",
+    );
+  }
   const { arch, kernel } = system;
-  return formatUserAgent({ ...parseOsRelease(system.osRelease), version: CONNLIB_VERSION, arch, kernel });
+  try {
+    return formatUserAgent({
+      ...parseOsRelease(system.osRelease),
+      version: values.connlibVersion,
+      arch,
+      kernel,
+    });
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(`\`--connlib-version\`: ${error.message}`);
+    throw error;
+  }
 }
 
 function certificates(

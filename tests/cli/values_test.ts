@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { parseDuration, parseListenAddress } from "../../mod/cli/values.ts";
-import { findToken } from "../../mod/cli/token.ts";
 import { causeChain } from "../../mod/cli/errors.ts";
 
 Deno.test("durations are read as people write them", () => {
@@ -26,25 +25,6 @@ Deno.test("a listen address needs an IP address and a port", () => {
   for (const text of ["8080", "localhost:80", "1.2.3.4", ":80", "1.2.3.4:99999"]) {
     assert.throws(() => parseListenAddress(text, "HEALTH_CHECK_ADDR"), /HEALTH_CHECK_ADDR is/);
   }
-});
-
-const files = (content: Record<string, string>) => ({ readFile: (path: string) => content[path] });
-
-Deno.test("the token is taken from the argument, without white space", () => {
-  assert.equal(findToken(" .abc\n", undefined, files({})), ".abc");
-});
-
-Deno.test("a token that is the path of a file is replaced by the file's content", () => {
-  assert.equal(findToken("/run/secrets/token", undefined, files({ "/run/secrets/token": ".abc\n" })), ".abc");
-  assert.equal(findToken("/not/there", undefined, files({})), "/not/there");
-});
-
-Deno.test("without one the systemd credential is used, else the error names every place", () => {
-  const credential = files({ "/run/cred/FIREZONE_TOKEN": ".cred\n" });
-  assert.equal(findToken(undefined, "/run/cred", credential), ".cred");
-  assert.equal(findToken(".abc", "/run/cred", credential), ".abc");
-  assert.throws(() => findToken(undefined, undefined, files({})), /FIREZONE_TOKEN[^]*systemd credential/);
-  assert.throws(() => findToken(undefined, "/empty", files({})), /there is no token/);
 });
 
 Deno.test("an error is told with everything that caused it, on one line", () => {

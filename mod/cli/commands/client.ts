@@ -8,7 +8,7 @@ import { type LogFormat, startLogging } from "../log/mod.ts";
 import { helpText, type OptionTable, parseOptions } from "../options.ts";
 import { requireNetworkAdministration } from "../permissions.ts";
 import { runService } from "../session.ts";
-import { findToken, TOKEN_VARIABLE } from "../token.ts";
+import { findToken, TOKEN_FILES, TOKEN_VARIABLE } from "../token.ts";
 import {
   healthAddress,
   healthOption,
@@ -38,10 +38,15 @@ export const client: Command = {
     const address = healthAddress(options.healthCheckAddr);
     const tunnel = tunnelOptions(options);
     if (!options.noCheck) requireNetworkAdministration();
-    const token = findToken(positionals[0], environment("CREDENTIALS_DIRECTORY"), {
-      readFile: readFileIfAny,
-    });
-    const portal = portalIdentity(options, token, options.id ?? randomUUID(), systemFacts(), readFileIfAny);
+    const token = findToken(positionals[0], environment("CREDENTIALS_DIRECTORY"), TOKEN_FILES);
+    const portal = portalIdentity(
+      options,
+      token,
+      options.id ?? randomUUID(),
+      systemFacts(),
+      readFileIfAny,
+      environment,
+    );
     startLogging(options.logFormat as LogFormat, environment("RUST_LOG"));
     return await runService("client", async () => {
       const host = new TunnelHost({

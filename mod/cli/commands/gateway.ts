@@ -9,7 +9,7 @@ import { FLOW_LOG_OPTIONS, flowLogDestination } from "../flow_logs.ts";
 import { helpText, type OptionTable, parseOptions } from "../options.ts";
 import { requireNetworkAdministration } from "../permissions.ts";
 import { runService } from "../session.ts";
-import { findToken, TOKEN_VARIABLE } from "../token.ts";
+import { findToken, TOKEN_FILES, TOKEN_VARIABLE } from "../token.ts";
 import {
   healthAddress,
   healthOption,
@@ -49,16 +49,14 @@ export const gateway: Command = {
     const flowLogs = flowLogDestination(options.flowLogs);
     const tunnel = tunnelOptions(options);
     if (!options.noCheck) requireNetworkAdministration();
-    const token = findToken(positionals[0], environment("CREDENTIALS_DIRECTORY"), {
-      readFile: readFileIfAny,
-    });
+    const token = findToken(positionals[0], environment("CREDENTIALS_DIRECTORY"), TOKEN_FILES);
     startLogging(options.logFormat as LogFormat, environment("RUST_LOG"));
     return await runService("gateway", async () => {
       const log = getLogger(["postern", "cli"]);
       const ignored = withoutEffect(options);
       if (ignored.length > 0) log.warn("Options without effect here", { options: ignored.join(" ") });
       return await gatewayService({
-        identity: (id) => portalIdentity(options, token, id, systemFacts(), readFileIfAny),
+        identity: (id) => portalIdentity(options, token, id, systemFacts(), readFileIfAny, environment),
         firezoneId: options.id,
         tunnel,
         masquerade: options.masquerade,
