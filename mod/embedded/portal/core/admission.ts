@@ -19,6 +19,9 @@ export interface LoginAttempt {
   readonly region: string | undefined;
 }
 
+/** Characters of a user agent that are kept. */
+const MAX_USER_AGENT = 255;
+
 export type Version = readonly [number, number, number];
 
 export interface Admission {
@@ -32,6 +35,7 @@ export interface Admission {
   /** Base64 text. */
   readonly publicKey: string;
   readonly version: Version | undefined;
+  readonly userAgent: string;
   readonly remoteIp: string;
   readonly region: string | undefined;
 }
@@ -78,6 +82,7 @@ export function admit(attempt: LoginAttempt, tokens: Tokens, unixNow: number): A
     name,
     publicKey,
     version: parseUserAgent(attempt.userAgent)?.version,
+    userAgent: attempt.userAgent.slice(0, MAX_USER_AGENT),
     remoteIp: attempt.remoteIp,
     region: attempt.region,
   };

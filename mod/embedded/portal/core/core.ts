@@ -18,6 +18,7 @@ import {
 } from "./admission.ts";
 import { Authorizations } from "./authorizations.ts";
 import type { Connection } from "./connection.ts";
+import { type DeviceDetails, deviceDetails } from "./device_details.ts";
 import { toRecord } from "./devices.ts";
 import { changePolicy, noteResources, updateRelays } from "./policy_change.ts";
 import type { PortalPolicy, RelayPolicy } from "../policy/policy.ts";
@@ -78,6 +79,11 @@ export class PortalCore {
       dialect: admission.dialect,
       version: admission.version?.join("."),
     }));
+  }
+
+  /** Every device that ever logged in. @param now monotonic milliseconds */
+  devices(now: number): DeviceDetails[] {
+    return [...this.#state.devices.all()].map((device) => deviceDetails(this.#state, device, now));
   }
 
   /** Whether a device may open a WebSocket; to be asked before the upgrade. */

@@ -34,6 +34,10 @@ export class Devices {
     for (const record of stored) this.#insert(record);
   }
 
+  all(): IterableIterator<Device> {
+    return this.#devices.values();
+  }
+
   byId(id: Id): Device | undefined {
     return this.#devices.get(id);
   }

@@ -3,6 +3,7 @@
  * is durable and in force when the call returns.
  */
 import type { DeviceStatus } from "../core/core.ts";
+import type { DeviceDetails } from "../core/device_details.ts";
 import type { TokenRecord } from "../core/tokens.ts";
 import type { Grant } from "../core/grants.ts";
 import type { PortalPolicy } from "../policy/policy.ts";
@@ -15,6 +16,8 @@ export interface Portal {
   unixNow(): number;
   /** The devices that are joined. */
   online(): readonly DeviceStatus[];
+  /** Every device that ever logged in. */
+  devices(): readonly DeviceDetails[];
   grants(): readonly Grant[];
   /** Tokens made while the portal runs. */
   tokens(): readonly TokenRecord[];

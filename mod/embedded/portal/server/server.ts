@@ -9,6 +9,7 @@ import { getConnInfo } from "hono/deno";
 import type { Dialect, Role } from "../../../portal/login_url.ts";
 import { isProblem, type Problem } from "../core/admission.ts";
 import { type DeviceStatus, PortalCore } from "../core/core.ts";
+import type { DeviceDetails } from "../core/device_details.ts";
 import type { PortalPolicy, RelayPolicy } from "../policy/policy.ts";
 import { loadPolicy } from "../policy/io.ts";
 import type { Grant } from "../core/grants.ts";
@@ -97,6 +98,10 @@ class Server implements PortalServer {
 
   online(): DeviceStatus[] {
     return this.#core.online;
+  }
+
+  devices(): DeviceDetails[] {
+    return this.#core.devices(performance.now());
   }
 
   grants(): readonly Grant[] {
