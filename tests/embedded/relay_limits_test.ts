@@ -3,7 +3,7 @@ import { PeerPolicy } from "../../mod/embedded/relay/mod.ts";
 import { SocketAddress } from "../../mod/packet/address.ts";
 import { AttributeType as A, encodeStun, Method } from "../../mod/stun/mod.ts";
 import { RELAY_V4, RELAY_V6, RelayHarness } from "./relay_harness.ts";
-import { address, ALICE, BOB, credential, RawClient } from "./relay_raw_client.ts";
+import { address, ALICE, BOB, BOTH, CLIENT, credential, PEER, RawClient, UDP } from "./relay_raw_client.ts";
 
 Deno.test("dangerous peers are 403 and counted; ranges can be allowed and others refused", () => {
   const refused = [
@@ -136,23 +136,148 @@ Deno.test("IPv6 sources count by /64", () => {
   equal(allocate("c", "[2001:db8:9:1::1]:1"), 0);
 });
 
+/** BINDING with as much behind it as a device of Firezone sends. */
+function binding(software = "snownet; session=" + "0".repeat(64)): Uint8Array {
+  return encodeStun({
+    class: "request",
+    method: Method.BINDING,
+    transactionId: new Uint8Array(12),
+    attributes: software === "" ? [] : [[A.SOFTWARE, software]],
+  });
+}
+
 Deno.test("one source gets a bounded number of unproven answers, and others don't suffer", () => {
   const client = new RawClient();
-  const binding = encodeStun({
+  const answers = (count: number) => {
+    let answered = 0;
+    for (let i = 0; i < count; i++) if (client.raw(binding())) answered++;
+    return answered;
+  };
+  equal(answers(5000), 2000);
+  equal(client.relay.counters.get("relay_limited_sources"), 3000);
+  ok(new RawClient({}, address("203.0.113.6:1"), BOB, client.relay).raw(binding()));
+  client.now += 1000;
+  equal(answers(1000), 500);
+});
+
+Deno.test("a source that is flooded with forged requests gets no more than they weigh, and a little", () => {
+  const bare = encodeStun({
     class: "request",
-    method: 1,
+    method: Method.ALLOCATE,
     transactionId: new Uint8Array(12),
     attributes: [],
   });
+  for (const request of [binding(""), bare]) {
+    const client = new RawClient();
+    let asked = 0, answered = 0;
+    for (let second = 0; second < 10; second++, client.now += 1000) {
+      for (let i = 0; i < 1000; i++) {
+        asked += request.length;
+        answered += client.raw(request)?.raw.length ?? 0;
+      }
+    }
+    ok(answered > 0 && answered <= asked, `${answered} bytes for ${asked}`);
+    // Over a short time only what answers exceed requests by counts: 8,000 bytes at once, 2,000 a second.
+    const victim = new RawClient();
+    let excess = 0;
+    for (let i = 0; i < 2000; i++) {
+      const answer = victim.raw(request);
+      if (answer) excess += answer.raw.length - request.length;
+    }
+    ok(excess > 7000 && excess <= 8000, `${excess} bytes more than asked with`);
+  }
+});
+
+Deno.test("what a device asks first is longer than the challenge that it draws", () => {
+  for (const software of ["snownet", "snownet; session=" + "0".repeat(64)]) {
+    const request = encodeStun({
+      class: "request",
+      method: Method.ALLOCATE,
+      transactionId: new Uint8Array(12),
+      attributes: [UDP, BOTH, [A.SOFTWARE, software], [A.USERNAME, ALICE.username], [A.REALM, "firezone"]],
+      integrityKey: ALICE.key,
+    });
+    const answer = new RawClient().raw(request)!;
+    equal(answer.errorCode?.code, 401);
+    ok(answer.raw.length <= request.length, `${answer.raw.length} bytes for ${request.length}`);
+  }
+});
+
+Deno.test("a credential makes a bounded number of requests, and neighbours of its address don't suffer", () => {
+  const client = new RawClient();
+  client.allocate();
+  const neighbour = new RawClient({}, address("203.0.113.5:40001"), BOB, client.relay);
+  neighbour.allocate();
+  const refresh = () =>
+    encodeStun({
+      class: "request",
+      method: Method.REFRESH,
+      transactionId: client.random(12),
+      attributes: [[A.USERNAME, ALICE.username], [A.REALM, "firezone"], [A.NONCE, client.nonce!]],
+      integrityKey: ALICE.key,
+    });
   let answers = 0;
-  for (let i = 0; i < 1000; i++) if (client.raw(binding)) answers++;
-  equal(answers, 400);
-  equal(client.relay.counters.get("relay_rate_limited"), 600);
-  ok(new RawClient({}, address("203.0.113.6:1"), BOB, client.relay).raw(binding));
-  client.now += 1000;
-  answers = 0;
-  for (let i = 0; i < 1000; i++) if (client.raw(binding)) answers++;
-  equal(answers, 200);
+  for (let i = 0; i < 6000; i++) if (client.raw(refresh())) answers++;
+  equal(answers, 4000);
+  equal(client.relay.counters.get("relay_limited_credentials"), 2000);
+  equal(neighbour.refresh().class, "success");
+  client.now += 10;
+  ok(client.raw(refresh()), "ten milliseconds later there is room for ten more");
+});
+
+Deno.test("a flood of challenges from many addresses is answered up to a limit, and who has a nonce goes on", () => {
+  const client = new RawClient();
+  client.allocate();
+  const request = encodeStun({
+    class: "request",
+    method: Method.ALLOCATE,
+    transactionId: new Uint8Array(12),
+    attributes: [UDP, BOTH, [A.USERNAME, BOB.username], [A.REALM, "firezone"]],
+    integrityKey: BOB.key,
+  });
+  let answers = 0;
+  for (let i = 0; i < 6000; i++) {
+    const from = address(`100.1.${i >> 8}.${i & 255}:1`);
+    answers += client.relay.fromClient(from, [request], client.now).length;
+  }
+  equal(answers, 3999, "one of the burst was the client's own");
+  equal(client.relay.counters.get("relay_limited_challenges"), 2001);
+  equal(client.refresh().class, "success");
+  equal(client.bind(0x4000, PEER), 0);
+});
+
+Deno.test("a credential whose new allocation is refused keeps the one that it has", () => {
+  const relay = new RelayHarness({ limits: { allocationsPerSource: 1 } });
+  const client = new RawClient({}, CLIENT, ALICE, relay);
+  client.allocate();
+  new RawClient({}, address("203.0.113.6:1"), BOB, relay).allocate();
+  const roamed = new RawClient({}, address("203.0.113.6:2"), ALICE, relay);
+  equal(roamed.allocate().errorCode?.code, 486);
+  equal(client.refresh().class, "success");
+});
+
+Deno.test("refusals are counted by reason", () => {
+  const client = new RawClient({ limits: { channelsPerAllocation: 0 } });
+  const counted = (reason: string) => client.relay.counters.get(`relay_refused_${reason}`);
+  client.nonce = client.request(Method.ALLOCATE, [UDP]).nonce;
+  equal(counted("requests"), 0, "a challenge is no refusal");
+  client.refresh();
+  equal(counted("mismatches"), 1);
+  client.allocate();
+  client.user = BOB;
+  client.refresh();
+  equal(counted("mismatches"), 2);
+  client.user = ALICE;
+  client.bind(0x4000, PEER);
+  equal(counted("capacity"), 1);
+  client.bind(0x4000, address("10.0.0.1:1"));
+  equal(counted("peers"), 1);
+  client.bind(0x3fff, PEER);
+  equal(counted("unsupported"), 1);
+  client.user = { ...ALICE, key: BOB.key };
+  throws(() => client.refresh(), "the answer is signed with the right key");
+  equal(counted("credentials"), 1);
+  equal(counted("requests"), 6);
 });
 
 Deno.test("a relay without any public address is refused", () => {

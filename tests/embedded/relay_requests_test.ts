@@ -151,6 +151,23 @@ Deno.test("a nonce is bound to the client's address, goes stale after an hour, a
   equal(restarted.request(Method.ALLOCATE, [UDP]).errorCode?.code, 438);
 });
 
+Deno.test("a nonce is used up after ten thousand requests, and the next one is given with the refusal", () => {
+  const client = new RawClient();
+  client.allocate();
+  const first = client.nonce!;
+  for (let i = 0; i < 10_000; i++) {
+    client.now += 1;
+    equal(client.refresh().class, "success");
+  }
+  const stale = client.refresh();
+  equal(stale.errorCode?.code, 438);
+  ok(stale.nonce !== first);
+  client.nonce = stale.nonce;
+  equal(client.refresh().class, "success");
+  client.nonce = first;
+  equal(client.refresh().errorCode?.code, 438, "for good");
+});
+
 Deno.test("a second ALLOCATE from the same address is 437, unless it is the first one again", () => {
   const client = new RawClient();
   client.nonce = client.request(Method.ALLOCATE, [UDP, BOTH]).nonce;

@@ -1,6 +1,8 @@
 /** One client's allocation at the relay and its channels: plain records, looked after by `allocations.ts`. */
 import { SocketAddress } from "../../packet/address.ts";
 import { Path } from "../../packet/path.ts";
+import { NonceUse } from "./nonces.ts";
+import { CredentialBudget } from "./response_limiter.ts";
 
 export const CHANNEL_LIFETIME_MS = 600_000;
 /** How long an expired channel keeps its number and its peer from being combined otherwise (RFC 8656 §12). */
@@ -47,6 +49,8 @@ export interface RelayAllocationInit {
   readonly key: Uint8Array;
   /** Transaction that made it, to recognise a retransmission. */
   readonly transaction: string;
+  /** What that was signed with. */
+  readonly nonce: string;
   readonly port: number;
   /** Relayed addresses; the same port in each. */
   readonly v4: SocketAddress | undefined;
@@ -69,6 +73,10 @@ export class RelayAllocation {
   /** The relayed addresses in words, as a peer inside this relay is seen from. */
   readonly ownWords: { readonly 4: Uint32Array; readonly 6: Uint32Array };
   expiresAt: number;
+  readonly nonceUse = new NonceUse();
+  readonly budget = new CredentialBudget();
+  /** Nonce of the client's last authentic request. */
+  lastNonce: string | undefined;
 
   constructor(init: RelayAllocationInit) {
     this.slot = init.slot;
@@ -80,6 +88,7 @@ export class RelayAllocation {
     this.v4 = init.v4;
     this.v6 = init.v6;
     this.expiresAt = init.expiresAt;
+    this.lastNonce = init.nonce;
     this.clientPath = Path.of(init.client, init.local);
     this.ownWords = {
       4: init.v4 ? Path.of(init.v4).words : new Path().words,

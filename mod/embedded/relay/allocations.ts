@@ -101,10 +101,12 @@ export class Allocations {
     return this.#byPeer.get(allocation.slot, words, at);
   }
 
-  /** True when the source of `client` or the relay as a whole has no room left; says which. */
-  exhausted(client: SocketAddress): "source" | "total" | undefined {
-    if ((this.#perSource.get(sourceOf(client)) ?? 0) >= this.#limits.allocationsPerSource) return "source";
-    return this.count >= this.#limits.allocations ? "total" : undefined;
+  /** Whether the source of `client` or the relay as a whole would have no room for one more without `leaving`. */
+  exhausted(client: SocketAddress, leaving: RelayAllocation | undefined): "source" | "total" | undefined {
+    const source = sourceOf(client), freed = leaving ? 1 : 0;
+    const freedHere = leaving && sourceOf(leaving.client) === source ? 1 : 0;
+    if ((this.#perSource.get(source) ?? 0) - freedHere >= this.#limits.allocationsPerSource) return "source";
+    return this.count - freed >= this.#limits.allocations ? "total" : undefined;
   }
 
   /** A random (even) port of the range, opened in `families`; undefined when none can be had. */

@@ -1,11 +1,8 @@
 /**
- * The relay's answers to STUN and TURN requests: RFC 8489 §9.2 and RFC 8656 in the dialect that Firezone devices
- * speak (spec portal §5.2, snownet §3.10). Where it differs from the RFCs:
+ * The relay's answers to STUN and TURN requests: RFC 8656 in the dialect that Firezone devices speak (spec portal
+ * §5.2, snownet §3.10). Where it differs from the RFC, besides authentication (`authenticator.ts`):
  *
- * - The first ALLOCATE is already signed although its sender has no nonce yet, and *every* answer to a request with
- *   a USERNAME is signed with that user's own key, challenges included: devices ignore anything else.
- * - Credentials are checked without memory (`credentials.ts`); the nonce is checked first and proves that the sender
- *   can be reached at its address.
+ * - *Every* answer to a request with a USERNAME is signed with that user's own key, errors included.
  * - One allocation per credential: a new one from another address ends the older.
  * - Channels need no permission, CREATE-PERMISSION changes nothing, Send indications are not forwarded.
  * - A relay of one family answers a request for both with the one that it has.
@@ -20,43 +17,22 @@ import {
   encodeStun,
   FIRST_CHANNEL,
   LAST_CHANNEL,
-  longTermKey,
   Method,
   type StunAttribute,
   type StunMessage,
   transactionKey,
   TRANSPORT_UDP,
-  verifyIntegrity,
 } from "../../stun/mod.ts";
 import type { PeerPlace, RelayAllocation } from "./allocation.ts";
 import type { Allocations } from "./allocations.ts";
-import { parseRelayUsername, REALM, relayPassword } from "./credentials.ts";
-import { Nonces } from "./nonces.ts";
+import { Authenticator } from "./authenticator.ts";
 import type { PeerPolicy } from "./peer_policy.ts";
-import { ResponseLimiter } from "./response_limiter.ts";
+import { errorAnswer, Refusal, RefusalCounters } from "./refusal.ts";
 
 const DEFAULT_LIFETIME_S = 600;
 const MAX_LIFETIME_S = 3600;
 /** Wherever these stand in a request they ask for nothing that we don't do: relayed packets are never fragmented. */
 const TOLERATED = new Set<number>([A.DONT_FRAGMENT]);
-
-/** Why a request is answered with an error; the code picks the text. */
-class Refusal {
-  constructor(readonly code: number, readonly unknown: readonly number[] = []) {}
-}
-const REASONS: Readonly<Record<number, string>> = {
-  400: "Bad Request",
-  401: "Unauthorized",
-  403: "Forbidden",
-  420: "Unknown Attribute",
-  437: "Allocation Mismatch",
-  438: "Stale Nonce",
-  440: "Address Family not Supported",
-  441: "Wrong Credentials",
-  443: "Peer Address Family Mismatch",
-  486: "Allocation Quota Reached",
-  508: "Insufficient Capacity",
-};
 
 export interface RequestHandlerOptions {
   readonly publicAddresses: { readonly 4?: Uint8Array | undefined; readonly 6?: Uint8Array | undefined };
@@ -72,27 +48,19 @@ export interface RequestHandlerOptions {
 export class RequestHandler {
   readonly #options: RequestHandlerOptions;
   readonly #allocations: Allocations;
-  readonly #nonces: Nonces;
-  readonly #limiter: ResponseLimiter;
+  readonly #authenticator: Authenticator;
+  readonly #refusals: RefusalCounters;
   readonly #requests: number;
   readonly #malformed: number;
-  readonly #limited: number;
-  readonly #challenges: number;
-  readonly #refusals: number;
-  readonly #refusedPeers: number;
 
   constructor(options: RequestHandlerOptions, allocations: Allocations) {
     this.#options = options;
     this.#allocations = allocations;
-    this.#nonces = new Nonces(options.random);
-    this.#limiter = new ResponseLimiter(new DataView(options.random(4).buffer).getUint32(0));
     const { counters } = options;
+    this.#refusals = new RefusalCounters(counters);
+    this.#authenticator = new Authenticator({ ...options, refusals: this.#refusals }, allocations);
     this.#requests = counters.register("relay_requests");
     this.#malformed = counters.register("relay_malformed");
-    this.#limited = counters.register("relay_rate_limited");
-    this.#challenges = counters.register("relay_challenges");
-    this.#refusals = counters.register("relay_refused_requests");
-    this.#refusedPeers = counters.register("relay_refused_peers");
   }
 
   /**
@@ -112,73 +80,24 @@ export class RequestHandler {
       return undefined;
     }
     counters.add(this.#requests);
-    if (request.method === Method.BINDING) return this.#bindingAnswer(request, client, now);
-    const credential = this.#authenticate(request, client, now);
-    if (credential instanceof Refusal) return this.#challenge(request, credential, client, now);
-    const answer = this.#perform(request, credential, client, local, now);
+    if (request.method === Method.BINDING) {
+      return this.#authenticator.answerStranger(request, client, now, () => bindingAnswer(request, client));
+    }
+    const credential = this.#authenticator.authenticate(request, client, now);
+    if (credential === undefined || credential instanceof Uint8Array) return credential;
+    const { key } = credential;
+    const answer = this.#perform(request, key, client, local, now);
     if (answer instanceof Refusal) {
-      counters.add(this.#refusals);
-      return errorAnswer(request, answer, [], credential);
+      this.#refusals.count(answer);
+      return errorAnswer(request, answer, [], key);
     }
     return encodeStun({
       class: "success",
       method: request.method,
       transactionId: request.transactionId,
       attributes: answer,
-      integrityKey: credential,
+      integrityKey: key,
     });
-  }
-
-  /** BINDING (RFC 8489 §12): needs no credential. */
-  #bindingAnswer(request: StunMessage, client: SocketAddress, now: number): Uint8Array | undefined {
-    if (!this.#limiter.allowsAnswer(client, now)) {
-      this.#options.counters.add(this.#limited);
-      return undefined;
-    }
-    if (request.unknownRequired.length > 0) {
-      return errorAnswer(request, new Refusal(420, request.unknownRequired), []);
-    }
-    return encodeStun({
-      class: "success",
-      method: Method.BINDING,
-      transactionId: request.transactionId,
-      attributes: [[A.XOR_MAPPED_ADDRESS, client]],
-    });
-  }
-
-  /** The long-term key of an authentic request, else why it is none. Cheap checks first. */
-  #authenticate(request: StunMessage, client: SocketAddress, now: number): Uint8Array | Refusal {
-    const { username, nonce } = request;
-    if (!request.hasIntegrity || username === undefined || nonce === undefined) return new Refusal(401);
-    if (!this.#nonces.isFresh(nonce, client, now)) return new Refusal(438);
-    const user = parseRelayUsername(username);
-    if (!user || Number(user.expiresAt) < this.#options.unixNow()) return new Refusal(401);
-    const allocation = this.#allocations.byUsername(username);
-    const key = allocation?.key ?? this.#keyOf(username);
-    return key && verifyIntegrity(request, key) ? key : new Refusal(401);
-  }
-
-  #keyOf(username: string): Uint8Array | undefined {
-    const user = parseRelayUsername(username);
-    if (!user) return undefined;
-    return longTermKey(username, REALM, relayPassword(user.expiresAt, this.#options.stampSecret, user.salt));
-  }
-
-  /** 401 and 438: with a nonce, and signed when there is a user to sign for. */
-  #challenge(
-    request: StunMessage,
-    refusal: Refusal,
-    client: SocketAddress,
-    now: number,
-  ): Uint8Array | undefined {
-    const { counters } = this.#options;
-    if (!this.#limiter.allowsChallenge(client, now)) {
-      counters.add(this.#limited);
-      return undefined;
-    }
-    counters.add(this.#challenges);
-    const key = request.username === undefined ? undefined : this.#keyOf(request.username);
-    return errorAnswer(request, refusal, [[A.REALM, REALM], [A.NONCE, this.#nonces.issue(client, now)]], key);
   }
 
   #perform(
@@ -238,9 +157,9 @@ export class RequestHandler {
     if (families.length === 0) return new Refusal(440);
     if (request.evenPort) return new Refusal(508); // pairs of ports are not kept
     const older = this.#allocations.byUsername(request.username!);
-    if (older) this.#allocations.remove(older);
-    const exhausted = this.#allocations.exhausted(client);
+    const exhausted = this.#allocations.exhausted(client, older);
     if (exhausted) return new Refusal(exhausted === "source" ? 486 : 508);
+    if (older) this.#allocations.remove(older);
     const port = this.#allocations.openPort(families, request.evenPort !== undefined);
     if (port === undefined) return new Refusal(508);
     const relayed = (family: IpFamily) =>
@@ -251,6 +170,7 @@ export class RequestHandler {
       username: request.username!,
       key,
       transaction,
+      nonce: request.nonce!,
       port,
       v4: relayed(4),
       v6: relayed(6),
@@ -302,7 +222,6 @@ export class RequestHandler {
       if (peers.permitsByName(peer.bytes)) return "relay or host";
       if (peer.port >= lowest && peer.port <= highest) return "relay";
     }
-    this.#options.counters.add(this.#refusedPeers);
     return new Refusal(403);
   }
 
@@ -310,6 +229,19 @@ export class RequestHandler {
     const own = this.#options.publicAddresses[peer.family];
     return own !== undefined && own.every((byte, i) => byte === peer.bytes[i]);
   }
+}
+
+/** RFC 8489 §12: needs no credential. */
+function bindingAnswer(request: StunMessage, client: SocketAddress): Uint8Array {
+  if (request.unknownRequired.length > 0) {
+    return errorAnswer(request, new Refusal(420, request.unknownRequired), []);
+  }
+  return encodeStun({
+    class: "success",
+    method: Method.BINDING,
+    transactionId: request.transactionId,
+    attributes: [[A.XOR_MAPPED_ADDRESS, client]],
+  });
 }
 
 function granted(allocation: RelayAllocation, now: number): StunAttribute[] {
@@ -328,23 +260,4 @@ function grantedLifetime(requested: number | undefined): number {
 
 function familyOf(requested: number | undefined): IpFamily | 0 {
   return requested === undefined || requested === 4 ? 4 : requested === 6 ? 6 : 0;
-}
-
-function errorAnswer(
-  request: StunMessage,
-  { code, unknown }: Refusal,
-  attributes: readonly StunAttribute[],
-  key?: Uint8Array,
-): Uint8Array {
-  return encodeStun({
-    class: "error",
-    method: request.method,
-    transactionId: request.transactionId,
-    attributes: [
-      [A.ERROR_CODE, { code, reason: REASONS[code] ?? "" }],
-      ...(unknown.length > 0 ? [[A.UNKNOWN_ATTRIBUTES, unknown] as const] : []),
-      ...attributes,
-    ],
-    ...(key && { integrityKey: key }),
-  });
 }

@@ -1,22 +1,58 @@
 /**
- * How much the relay answers to senders that have proved nothing. Two token buckets bound it: one per source address
- * (IPv6: per /64), so that a forged source draws little onto its victim; and one for all signed challenges together,
- * which cost several hashes each, so that a flood from many addresses can't take the thread from relayed traffic.
+ * How much the relay does for whom, as token buckets:
+ *
+ * - Senders that have proved nothing are answered so and so often per source address (IPv6: per /64), before anything
+ *   is computed for them, and their answers may exceed their requests by so many bytes: whoever forges a source
+ *   draws hardly more onto its victim than it sends itself.
+ * - All signed challenges together are bounded, since they cost several hashes each: a flood from many addresses can't
+ *   take the thread from relayed traffic.
+ * - A credential may make so many requests: {@link CredentialBudget}, kept with its allocation.
+ *
  * Sources are hashed into a fixed table; a collision shares a bucket, which only ever means less.
  */
 import type { SocketAddress } from "../../packet/address.ts";
 
 const BUCKETS = 4096;
-/** Answers per second and burst: a site of a thousand devices behind one address stays below. */
-const SOURCE_RATE = 200, SOURCE_BURST = 400;
+/** Answers per second and burst: a site of a thousand devices behind one address comes back within seconds. */
+const SOURCE_RATE = 500, SOURCE_BURST = 2000;
+/** Bytes by which answers exceed requests. A device's own requests are longer than their answers. */
+const EXCESS_RATE = 2000, EXCESS_BURST = 8000;
 /** A challenge takes about 40 µs: a flood of them at most a tenth of the thread. */
 const CHALLENGE_RATE = 2000, CHALLENGE_BURST = 4000;
+/** A gateway whose thousand clients all come back binds their candidates within seconds. */
+const CREDENTIAL_RATE = 1000, CREDENTIAL_BURST = 4000;
+
+/** Token buckets in a row: what was spent and not yet regained, and when that was. */
+class Buckets {
+  readonly #rate: number;
+  readonly #burst: number;
+  readonly #spent: Float64Array;
+  readonly #at: Float64Array;
+
+  /** @param rate per second */
+  constructor(count: number, rate: number, burst: number) {
+    this.#rate = rate;
+    this.#burst = burst;
+    this.#spent = new Float64Array(count);
+    this.#at = new Float64Array(count);
+  }
+
+  /** Takes `amount` from bucket `i`; false (and takes nothing) when it holds less. */
+  take(i: number, amount: number, now: number): boolean {
+    const regained = (now - this.#at[i]!) * this.#rate / 1000;
+    const spent = Math.max(0, this.#spent[i]! - regained);
+    this.#at[i] = now;
+    const allowed = spent + amount <= this.#burst;
+    this.#spent[i] = allowed ? spent + amount : spent;
+    return allowed;
+  }
+}
 
 export class ResponseLimiter {
   readonly #seed: number;
-  /** Per bucket: tokens spent and not yet regained, and when that was. */
-  readonly #spent = new Float64Array(BUCKETS + 1);
-  readonly #at = new Float64Array(BUCKETS + 1);
+  readonly #answers = new Buckets(BUCKETS, SOURCE_RATE, SOURCE_BURST);
+  readonly #excess = new Buckets(BUCKETS, EXCESS_RATE, EXCESS_BURST);
+  readonly #challenges = new Buckets(1, CHALLENGE_RATE, CHALLENGE_BURST);
 
   /** @param seed u32, secret. */
   constructor(seed: number) {
@@ -25,21 +61,17 @@ export class ResponseLimiter {
 
   /** Takes one answer to `source`; false = stay silent. */
   allowsAnswer(source: SocketAddress, now: number): boolean {
-    return this.#take(this.#bucketOf(source), SOURCE_RATE, SOURCE_BURST, now);
+    return this.#answers.take(this.#bucketOf(source), 1, now);
   }
 
-  /** Takes one signed challenge to `source`; false = stay silent. */
-  allowsChallenge(source: SocketAddress, now: number): boolean {
-    return this.allowsAnswer(source, now) && this.#take(BUCKETS, CHALLENGE_RATE, CHALLENGE_BURST, now);
+  /** Takes one signed challenge out of those for everybody; false = stay silent. */
+  allowsChallenge(now: number): boolean {
+    return this.#challenges.take(0, 1, now);
   }
 
-  #take(bucket: number, rate: number, burst: number, now: number): boolean {
-    const regained = (now - this.#at[bucket]!) * rate / 1000;
-    const spent = Math.max(0, this.#spent[bucket]! - regained);
-    this.#at[bucket] = now;
-    const allowed = spent + 1 <= burst;
-    this.#spent[bucket] = allowed ? spent + 1 : spent;
-    return allowed;
+  /** Takes what an answer is longer than its request; false = stay silent. */
+  allowsLength(source: SocketAddress, request: number, answer: number, now: number): boolean {
+    return answer <= request || this.#excess.take(this.#bucketOf(source), answer - request, now);
   }
 
   #bucketOf(source: SocketAddress): number {
@@ -47,5 +79,15 @@ export class ResponseLimiter {
     const length = Math.min(8, source.bytes.length);
     for (let i = 0; i < length; i++) hash = Math.imul(hash ^ source.bytes[i]!, 0x01000193);
     return (hash ^ (hash >>> 16)) & (BUCKETS - 1);
+  }
+}
+
+/** The requests that one credential may make while it has an allocation. */
+export class CredentialBudget {
+  readonly #bucket = new Buckets(1, CREDENTIAL_RATE, CREDENTIAL_BURST);
+
+  /** Takes one request; false = drop it. */
+  allowsRequest(now: number): boolean {
+    return this.#bucket.take(0, 1, now);
   }
 }
