@@ -41,8 +41,10 @@ const RECONNECT_INTERVAL = 5_000;
 const TRACKED_EVENTS = 64;
 
 export interface ChannelOptions {
-  /** `gateway` or `client`. */
+  /** `gateway`, `client` or `relay`. */
   readonly topic: string;
+  /** What is said when joining; default null. */
+  readonly joinPayload?: unknown;
   readonly random: RandomBytes;
   /** Unix seconds, for HTTP dates. */
   readonly unixNow: () => number;
@@ -73,6 +75,7 @@ type State = "dialing" | "joining" | "joined" | "waiting" | "ended";
 
 export class Channel {
   readonly #topic: string;
+  readonly #joinPayload: unknown;
   readonly #unixNow: () => number;
   readonly #backoff: Backoff;
   readonly #firstConnectTimeout: number;
@@ -98,6 +101,7 @@ export class Channel {
 
   constructor(options: ChannelOptions) {
     this.#topic = options.topic;
+    this.#joinPayload = options.joinPayload ?? null;
     this.#unixNow = options.unixNow;
     this.#backoff = new Backoff(options.random);
     this.#firstConnectTimeout = options.firstConnectTimeout ?? FIRST_CONNECT_TIMEOUT;
@@ -242,7 +246,7 @@ export class Channel {
   #join(now: number): void {
     this.#state = "joining";
     this.#deadline = now + JOIN_TIMEOUT;
-    this.#joinRef = this.#write(this.#topic, "phx_join", null);
+    this.#joinRef = this.#write(this.#topic, "phx_join", this.#joinPayload);
   }
 
   #heartbeat(now: number): void {

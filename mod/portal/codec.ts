@@ -4,6 +4,8 @@ import type { Decoded } from "./schema/issues.ts";
 
 export interface Codec<Event, Command> {
   readonly topic: string;
+  /** What the role says when it joins; nothing when absent. */
+  readonly joinPayload?: unknown;
   decode(event: string, payload: unknown): Decoded<Event>;
   encode(command: Command): { readonly event: string; readonly payload: unknown };
   /** The candidates of a command that carries some. */

@@ -21,9 +21,9 @@ export class PortalSession<Event, Command> {
   readonly #outbox = new CandidateOutbox();
   readonly #events: SessionEvent<Event>[] = [];
 
-  constructor(codec: Codec<Event, Command>, options: Omit<ChannelOptions, "topic">) {
+  constructor(codec: Codec<Event, Command>, options: Omit<ChannelOptions, "topic" | "joinPayload">) {
     this.#codec = codec;
-    this.#channel = new Channel({ ...options, topic: codec.topic });
+    this.#channel = new Channel({ ...options, topic: codec.topic, joinPayload: codec.joinPayload });
     this.#drain(options.now);
   }
 

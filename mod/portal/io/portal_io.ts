@@ -13,7 +13,9 @@ import type { Proxy } from "../proxy.ts";
 import { describe, Dialer, isProxyRefusal } from "./dial.ts";
 import { type Login, type LoginRequest, loginRequest } from "../login_url.ts";
 import { clientCodec } from "../schema/client.ts";
+import { type RelayLogin, relayLoginRequest } from "../relay_login.ts";
 import { gatewayCodec } from "../schema/gateway.ts";
+import { relayCodec, type RelayEvent } from "../schema/relay.ts";
 import { PortalSession, type SessionEvent } from "../session.ts";
 import type { ClientCommand, ClientEvent, GatewayCommand, GatewayEvent } from "../types.ts";
 
@@ -21,7 +23,7 @@ const MAX_MESSAGE = 16 * 1024 * 1024;
 const MAX_REFUSAL_BODY = 64 * 1024;
 const CLOSE_TIMEOUT = 500;
 
-export interface PortalOptions extends Login {
+export interface LinkOptions {
   /** Further certificate authorities to trust, PEM. */
   readonly ca?: string;
   /** The way to the portal; see `proxyFor`. */
@@ -31,6 +33,8 @@ export interface PortalOptions extends Login {
   readonly firstConnectTimeout?: number;
   readonly maxPartitionTime?: number;
 }
+
+export interface PortalOptions extends Login, LinkOptions {}
 
 export interface PortalHandlers<Event> {
   onEvent(event: Event): void;
@@ -66,9 +70,18 @@ export function connectPortal(
   options: PortalOptions,
   handlers: PortalHandlers<GatewayEvent> | PortalHandlers<ClientEvent>,
 ): PortalConnection<GatewayCommand> | PortalConnection<ClientCommand> {
+  const request = loginRequest(options);
   return options.role === "gateway"
-    ? new Driver(gatewayCodec(options.dialect), options, handlers as PortalHandlers<GatewayEvent>)
-    : new Driver(clientCodec(options.dialect), options, handlers as PortalHandlers<ClientEvent>);
+    ? new Driver(gatewayCodec(options.dialect), request, options, handlers as PortalHandlers<GatewayEvent>)
+    : new Driver(clientCodec(options.dialect), request, options, handlers as PortalHandlers<ClientEvent>);
+}
+
+/** Connects a relay, which the portal hands out as long as it is joined. @throws LoginUrlError as above. */
+export function connectRelay(
+  options: RelayLogin & LinkOptions & { readonly stampSecret: string },
+  handlers: PortalHandlers<RelayEvent>,
+): PortalConnection<never> {
+  return new Driver(relayCodec(options.stampSecret), relayLoginRequest(options), options, handlers);
 }
 
 class Driver<Event, Command> implements PortalConnection<Command> {
@@ -83,10 +96,11 @@ class Driver<Event, Command> implements PortalConnection<Command> {
 
   constructor(
     codec: Codec<Event, Command>,
-    options: PortalOptions,
+    request: LoginRequest,
+    options: LinkOptions,
     handlers: PortalHandlers<Event>,
   ) {
-    this.#request = loginRequest(options);
+    this.#request = request;
     this.#dialer = new Dialer(this.#request, options);
     this.#handlers = handlers;
     this.#session = new PortalSession(codec, {
