@@ -225,6 +225,7 @@ class Driver<Event, Command> implements PortalConnection<Command> {
           body,
           ...(retryAfter !== undefined && { retryAfter }),
         };
+        if (this.#socket === socket) this.#socket = undefined;
         this.#report(signal, (now) => this.#session.handleRefused(refusal, now));
         request.destroy();
       };
