@@ -135,7 +135,7 @@ Deno.test("each mistake is named with its line and key", () => {
     [
       'allow = ["family"]',
       'allow = ["famly"]',
-      'resource[1].allow: no client or group is called "famly". Known: everyone, laptop, family, phone',
+      'resource[1].allow: no client, user or group is called "famly". Known: everyone, laptop, family, phone',
     ],
     [
       'address = "10.20.0.77/16"',
@@ -206,13 +206,13 @@ Deno.test("a syntax error is named with line and column, and no value is quoted"
 });
 
 Deno.test("an error reads like a compiler's", () => {
-  const text = changed('allow = ["family"]', "");
+  const text = changed('address = "10.20.0.77/16"', "");
   assert.throws(() => parse(text), (error) => {
     assert.ok(error instanceof PolicyError);
     const line = text.split("\n").findIndex((one) => one === 'name = "Intranet"');
     assert.equal(
       error.message,
-      `Cannot use the policy: 1 mistake(s). Correct them:\npolicy.toml:${line}: resource[1].allow: it is missing`,
+      `Cannot use the policy: 1 mistake(s). Correct them:\npolicy.toml:${line}: resource[1].address: it is missing`,
     );
     return true;
   });
@@ -231,14 +231,24 @@ Deno.test("resource addresses: what is accepted and why not", () => {
       "**.corp.example",
       "db-?.corp.example",
       "*-eu.corp.example",
-      "bücher.example",
+      "*.internal",
+      "a*.com",
     ]
   ) {
     assert.equal(typeof parseTarget(good), "object", good);
   }
+  assert.deepEqual(parseTarget("Bücher.Example"), { type: "dns", pattern: "xn--bcher-kva.example" });
+  assert.deepEqual(parseTarget("Internet"), { type: "internet" });
   const bad: Record<string, RegExp> = {
     "0.0.0.0/0": /write "internet"/,
     "::/0": /write "internet"/,
+    "0.0.0.0/1": /tunnel's own|loopback/,
+    "::ffff:10.0.0.0/104": /write them as IPv4/,
+    "::ffff:10.1.2.3": /write them as IPv4/,
+    "*.com": /all of \.com/,
+    "**.*.de": /all of \.de/,
+    "büch*er.example": /characters/,
+    "x.localhost": /this host itself/,
     "100.64.0.0/16": /tunnel's own/,
     "100.0.0.0/8": /tunnel's own/,
     "fd00:2021:1111::1": /tunnel's own/,
@@ -276,6 +286,12 @@ Deno.test("lines are found in tables, arrays of tables, dotted and quoted keys",
   assert.equal(lineOf(text, ["c", 1, "z", "w"]), 8);
   assert.equal(lineOf(text, ["c", 1]), 6);
   assert.equal(lineOf(text, ["d"]), undefined);
+  const nested =
+    '[[a]]\n[a.b]\nx = 1\n[[a]]\nt = """\ny = 0\n"""\n[a.b]\ny = 1\n[[a.c]]\nz = 1\n[[a.c]]\nz = 2\n';
+  assert.equal(lineOf(nested, ["a", 0, "b", "x"]), 3);
+  assert.equal(lineOf(nested, ["a", 1, "y"]), 4);
+  assert.equal(lineOf(nested, ["a", 1, "b", "y"]), 9);
+  assert.equal(lineOf(nested, ["a", 1, "c", 1, "z"]), 13);
 });
 
 Deno.test("any text: a policy or a PolicyError", () => {

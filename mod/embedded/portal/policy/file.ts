@@ -1,164 +1,196 @@
 /**
- * From the text of a policy file to a {@link PortalPolicy}. A file with any mistake is refused whole, with every
- * mistake's line and key; values are never quoted where they may be secrets.
+ * From the text of a policy file, and the objects that verbs made, to a {@link PortalPolicy}. With any mistake it is
+ * refused whole, with every mistake's line and key; values are never quoted where they may be secrets.
  */
 import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
 import { SocketAddress } from "../../../packet/address.ts";
 import type { Id, Site } from "../../../portal/types.ts";
+import { FILE_ONLY_KEYS, mergeObjects, type PolicyObject } from "./objects.ts";
 import {
   type AccessPolicy,
-  type ClientPolicy,
+  type ActorPolicy,
   EVERYONE,
   FAR_FUTURE,
   type GatewayPolicy,
   nameBasedId,
   type PortalPolicy,
   type RelayPolicy,
+  type RelayToken,
   type ResourcePolicy,
 } from "./policy.ts";
-import { type PolicyDocument, policySchema } from "./schema.ts";
+import { type Path, PolicyError, Problems, type RawDocument } from "./problems.ts";
 import { parseTarget } from "./resource_address.ts";
-import { lineOf } from "./toml_lines.ts";
+import {
+  type Entry,
+  passwordHashSchema,
+  type PolicyDocument,
+  policySchema,
+  tokenSchema,
+  totpSecretSchema,
+} from "./schema.ts";
 
-type Path = readonly (string | number)[];
+export { PolicyError, type PolicyProblem } from "./problems.ts";
 
-export interface PolicyProblem {
-  /** 1-based. */
-  readonly line: number | undefined;
-  /** `resource[2].address`; empty for the file as a whole. */
-  readonly key: string;
-  readonly message: string;
-}
-
-export class PolicyError extends Error {
-  override readonly name = "PolicyError";
-
-  constructor(readonly file: string, readonly problems: readonly PolicyProblem[]) {
-    const lines = problems.map(({ line, key, message }) =>
-      `${file}${line === undefined ? "" : `:${line}`}: ${key === "" ? "" : `${key}: `}${message}`
-    );
-    super(`Cannot use the policy: ${problems.length} mistake(s). Correct them:\n${lines.join("\n")}`);
-  }
-}
+const RELAY_PORT = 3478;
+/** Keys whose files may be made: their values mean nothing but themselves. */
+const MADE_SECRETS: readonly (string | number)[] = ["token", "secret"];
 
 export interface PolicySource {
   /** Name of the file, for messages. */
   readonly file: string;
-  /** The text of a token or secret file that the policy names; throws an Error whose message says why not. */
-  readonly readSecret: (path: string) => string;
+  /**
+   * The text of a token or secret file that the policy names; throws an Error whose message says why not.
+   * @param mayMake any random text would do when there is no such file
+   */
+  readonly readSecret: (path: string, mayMake: boolean) => string;
 }
 
-/** @throws PolicyError with all mistakes */
-export function parsePolicy(text: string, source: PolicySource): PortalPolicy {
-  return new PolicyParser(text, source).parse();
+/**
+ * @param objects made by verbs, besides the file's
+ * @throws PolicyError with all mistakes
+ */
+export function parsePolicy(
+  text: string,
+  source: PolicySource,
+  objects: readonly PolicyObject[] = [],
+): PortalPolicy {
+  const document = parseDocument(text, source.file);
+  return new PolicyParser(source, document, objects, new Problems(text, document, objects)).parse();
+}
+
+/** The TOML as it is. @throws PolicyError */
+export function parseDocument(text: string, file: string): RawDocument {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const reason = error.message.split("\n")[0]!.replace("Invalid TOML document: ", "");
+    throw new PolicyError(file, [
+      { line: error.line, key: "", message: `column ${error.column}: ${reason}` },
+    ]);
+  }
 }
 
 class PolicyParser {
-  readonly #text: string;
   readonly #source: PolicySource;
-  readonly #problems: PolicyProblem[] = [];
-  #sites: readonly Site[] = [];
+  readonly #problems: Problems;
+  readonly #document: PolicyDocument;
+  readonly #sites: readonly Site[];
 
-  constructor(text: string, source: PolicySource) {
-    this.#text = text;
+  constructor(
+    source: PolicySource,
+    document: RawDocument,
+    objects: readonly PolicyObject[],
+    problems: Problems,
+  ) {
     this.#source = source;
+    this.#problems = problems;
+    this.#document = this.#read(mergeObjects(document, objects));
+    this.#sites = this.#document.site.map(({ name, id }) => ({ id: id ?? nameBasedId("site", name), name }));
   }
 
   parse(): PortalPolicy {
-    const document = this.#read();
-    this.#sites = document.site.map(({ name, id }) => ({ id: id ?? nameBasedId("site", name), name }));
-    const gateways = document.gateway.map((one, i) => this.#gateway(one, i));
-    const actors = document.client.map((one, i) => this.#client(one, i));
-    const resources = document.resource.map((one, i) => this.#resource(one, i, document));
-    const relays = document.relay.map((one, i) => this.#relay(one, i));
-    for (const kind of ["site", "gateway", "client", "resource"] as const) this.#unique(kind, document[kind]);
+    const { account, gateway, client, user, resource, policy, relay } = this.#document;
+    const gateways = gateway.map((one, i) => this.#gateway(one, ["gateway", i]));
+    const actors = [
+      ...client.map((one, i) => this.#client(one, ["client", i])),
+      ...user.map((one, i) => this.#user(one, ["user", i])),
+    ];
+    const resources = resource.map((one, i) => this.#resource(one, ["resource", i]));
+    const policies = policy.map((one, i) => this.#policy(one, ["policy", i], resources));
+    const relays = relay.map((one, i) => this.#relay(one, ["relay", i]));
+    const relayTokens = relays.flatMap((one) => one && "token" in one ? [one] : []);
+    for (const kind of ["site", "gateway", "resource", "policy"] as const) this.#unique([kind]);
+    this.#unique(["client", "user"]);
     this.#uniqueIds("site", this.#sites);
     this.#uniqueIds("resource", resources);
-    this.#uniqueTokens(gateways, actors);
-    if (this.#problems.length > 0) throw new PolicyError(this.#source.file, this.#problems);
+    this.#uniqueTokens([
+      ...gateways.map((one, i) => ({ token: one.token, path: ["gateway", i, "token"] })),
+      ...client.map((_, i) => ({ token: tokenOf(actors[i]), path: ["client", i, "token"] })),
+      ...relays.map((one, i) => ({
+        token: one && "token" in one ? one.token : undefined,
+        path: ["relay", i, "token"],
+      })),
+    ]);
+    if (this.#problems.found.length > 0) throw new PolicyError(this.#source.file, this.#problems.found);
     return {
-      account: {
-        slug: document.account.slug ?? "postern",
-        dns: document.account.dns ?? [],
-        searchDomain: document.account.search_domain,
-      },
+      account: { slug: account.slug, dns: account.dns, searchDomain: account.search_domain },
       sites: this.#sites,
       gateways,
       actors,
-      accessPolicies: document.resource.flatMap((one, i) => {
-        const resource = resources[i];
-        return resource ? [ownPolicy(resource, one.allow)] : [];
-      }),
+      accessPolicies: [
+        ...resource.flatMap(({ allow }, i) => allow === undefined ? [] : [ownPolicy(resources[i]!, allow)]),
+        ...policies.filter((one) => one !== undefined),
+      ],
       resources: resources.filter((one) => one !== undefined),
-      relays: relays.filter((one) => one !== undefined),
+      relays: relays.filter((one) => one !== undefined && "stampSecret" in one),
+      relayTokens,
     };
   }
 
-  #read(): PolicyDocument {
-    let value: unknown;
-    try {
-      value = parse(this.#text);
-    } catch (error) {
-      if (!(error instanceof TomlError)) throw error;
-      const reason = error.message.split("\n")[0]!.replace("Invalid TOML document: ", "");
-      throw new PolicyError(this.#source.file, [
-        { line: error.line, key: "", message: `column ${error.column}: ${reason}` },
-      ]);
-    }
-    const result = v.safeParse(policySchema, value);
+  #read(document: RawDocument): PolicyDocument {
+    const result = v.safeParse(policySchema, document);
     if (result.success) return result.output;
     for (const issue of result.issues) {
       const path = issue.path?.map((part) => part.key as string | number) ?? [];
-      this.#problem(path, describe(issue));
+      this.#problems.add(path, describe(issue));
     }
-    throw new PolicyError(this.#source.file, this.#problems);
+    throw new PolicyError(this.#source.file, this.#problems.found);
   }
 
-  #gateway(one: PolicyDocument["gateway"][number], index: number): GatewayPolicy {
-    const path = ["gateway", index];
+  #gateway(one: Entry<"gateway">, path: Path): GatewayPolicy {
     return { name: one.name, siteId: this.#site(one.site, path), token: this.#token(one, path) };
   }
 
-  #client(one: PolicyDocument["client"][number], index: number): ClientPolicy {
-    if (one.name === EVERYONE) this.#problem(["client", index, "name"], `"${EVERYONE}" is reserved`);
+  #client(one: Entry<"client">, path: Path): ActorPolicy {
+    this.#notEveryone([one.name, ...one.groups], path);
     return {
       kind: "client",
       name: one.name,
       groups: one.groups,
-      token: this.#token(one, ["client", index]),
+      token: this.#token(one, path),
       expiresAt: one.expires ?? FAR_FUTURE,
     };
   }
 
-  #resource(
-    one: PolicyDocument["resource"][number],
-    index: number,
-    document: PolicyDocument,
-  ): ResourcePolicy | undefined {
-    const path = ["resource", index];
+  #user(one: Entry<"user">, path: Path): ActorPolicy {
+    this.#notEveryone([one.name, ...one.groups], path);
+    const hash = this.#secret(one.password_hash, one.password_hash_file, passwordHashSchema, [
+      ...path,
+      "password_hash",
+    ]);
+    const totp = this.#secret(one.totp_secret, one.totp_secret_file, totpSecretSchema, [
+      ...path,
+      "totp_secret",
+    ]);
+    return {
+      kind: "user",
+      name: one.name,
+      groups: one.groups,
+      expiresAt: one.expires ?? FAR_FUTURE,
+      displayName: one.display_name ?? one.name,
+      email: one.email,
+      passwordHash: hash,
+      totpSecret: totp,
+      admin: one.admin,
+      sessionSeconds: one.session,
+    };
+  }
+
+  #resource(one: Entry<"resource">, path: Path): ResourcePolicy | undefined {
     const target = parseTarget(one.address.trim());
     if (typeof target === "string") {
-      this.#problem([...path, "address"], `"${one.address}" ${target}`);
+      this.#problems.add([...path, "address"], `"${one.address}" ${target}`);
       return undefined;
     }
     if (one.site !== undefined && one.sites !== undefined) {
-      this.#problem([...path, "sites"], "there is a site already; write one of the two");
+      this.#problems.add([...path, "sites"], "there is a site already; write one of the two");
     }
-    if (one.sites?.length === 0) this.#problem([...path, "sites"], "name at least one site");
+    if (one.sites?.length === 0) this.#problems.add([...path, "sites"], "name at least one site");
     const siteIds = one.sites?.map((name) => this.#site(name, [...path, "sites"])) ??
       [this.#site(one.site, path)];
-    const known = new Set([
-      EVERYONE,
-      ...document.client.flatMap((client) => [client.name, ...client.groups]),
-    ]);
-    for (const name of one.allow) {
-      if (known.has(name)) continue;
-      this.#problem(
-        [...path, "allow"],
-        `no client or group is called "${name}". Known: ${[...known].join(", ")}`,
-      );
-    }
+    if (one.allow !== undefined) this.#checkAllow(one.allow, [...path, "allow"]);
     return {
       id: one.id ?? nameBasedId("resource", one.name),
       name: one.name,
@@ -170,64 +202,159 @@ class PolicyParser {
     };
   }
 
-  #relay(one: PolicyDocument["relay"][number], index: number): RelayPolicy | undefined {
-    const path = ["relay", index];
-    const stampSecret = this.#secret(one.secret, one.secret_file, "secret", path);
-    if (one.ipv4 === undefined && one.ipv6 === undefined) {
-      this.#problem(path, "give it an ipv4 or ipv6 address");
+  #policy(
+    one: Entry<"policy">,
+    path: Path,
+    resources: readonly (ResourcePolicy | undefined)[],
+  ): AccessPolicy | undefined {
+    this.#checkAllow(one.allow, [...path, "allow"]);
+    const { resource } = this.#document;
+    const at = resource.findIndex(({ name }) => name === one.resource);
+    if (at < 0) {
+      const known = resource.map(({ name }) => name).join(", ") || "none";
+      this.#problems.add([...path, "resource"], `no resource is called "${one.resource}". Known: ${known}`);
     }
-    const v4 = one.ipv4 === undefined ? undefined : SocketAddress.of(one.ipv4, one.port);
-    const v6 = one.ipv6 === undefined ? undefined : SocketAddress.of(one.ipv6, one.port);
-    return { stampSecret, ...(v4 && { v4 }), ...(v6 && { v6 }) };
+    // A resource with a mistake of its own is reported there.
+    const resourceId = resources[at]?.id;
+    return resourceId === undefined ? undefined : {
+      id: nameBasedId("access", one.name),
+      name: one.name,
+      resourceId,
+      allow: one.allow,
+      conditions: one.conditions,
+    };
+  }
+
+  #relay(one: Entry<"relay">, path: Path): RelayPolicy | RelayToken | undefined {
+    if (one.token !== undefined || one.token_file !== undefined) return this.#connectedRelay(one, path);
+    const stampSecret = this.#secret(one.secret, one.secret_file, v.string(), [...path, "secret"]);
+    if (stampSecret === undefined && one.secret_file === undefined) {
+      this.#problems.add(
+        path,
+        "secret or secret_file is missing; for a relay that connects here, token_file",
+      );
+    }
+    if (one.ipv4 === undefined && one.ipv6 === undefined) {
+      this.#problems.add(path, "give it an ipv4 or ipv6 address");
+    }
+    const port = one.port ?? RELAY_PORT;
+    const v4 = one.ipv4 === undefined ? undefined : SocketAddress.of(one.ipv4, port);
+    const v6 = one.ipv6 === undefined ? undefined : SocketAddress.of(one.ipv6, port);
+    return stampSecret === undefined ? undefined : { stampSecret, ...(v4 && { v4 }), ...(v6 && { v6 }) };
+  }
+
+  /** It says itself where it is and with which secret. */
+  #connectedRelay(one: Entry<"relay">, path: Path): RelayToken | undefined {
+    for (const key of ["ipv4", "ipv6", "port", "secret", "secret_file"] as const) {
+      if (one[key] !== undefined) {
+        this.#problems.add([...path, key], "a relay with a token says this itself; remove it");
+      }
+    }
+    if (one.name === undefined) this.#problems.add(path, "name is missing");
+    const token = this.#token(one, path);
+    return token === undefined ? undefined : { name: one.name ?? "", token };
+  }
+
+  #checkAllow(allow: readonly string[], path: Path): void {
+    const { client, user } = this.#document;
+    const known = new Set([EVERYONE, ...[...client, ...user].flatMap((one) => [one.name, ...one.groups])]);
+    for (const name of allow) {
+      if (known.has(name)) continue;
+      const message = `no client, user or group is called "${name}". Known: ${[...known].join(", ")}`;
+      this.#problems.add(path, message);
+    }
+  }
+
+  #notEveryone(names: readonly string[], path: Path): void {
+    const at = names.indexOf(EVERYONE);
+    if (at >= 0) this.#problems.add([...path, at === 0 ? "name" : "groups"], `"${EVERYONE}" is reserved`);
   }
 
   /** The id of the named site; without a name, of the only one. */
   #site(name: string | undefined, path: Path): Id {
     if (name === undefined) {
       if (this.#sites.length === 1) return this.#sites[0]!.id;
-      this.#problem(path, this.#sites.length === 0 ? "there is no [[site]]" : "say which site it belongs to");
+      const none = this.#sites.length === 0;
+      this.#problems.add(path, none ? "there is no [[site]]" : "say which site it belongs to");
       return "";
     }
     const site = this.#sites.find((one) => one.name === name);
     if (site) return site.id;
     const known = this.#sites.map((one) => one.name).join(", ") || "none";
-    this.#problem(
-      [...path, ...(path.at(-1) === "sites" ? [] : ["site"])],
-      `no site is called "${name}". Known: ${known}`,
-    );
+    const at = path.at(-1) === "sites" ? path : [...path, "site"];
+    this.#problems.add(at, `no site is called "${name}". Known: ${known}`);
     return "";
   }
 
-  #token(one: { token?: string | undefined; token_file?: string | undefined }, path: Path): string {
-    const token = this.#secret(one.token, one.token_file, "token", path);
-    if (token !== "" && !/^[\x21-\x7e]{16,}$/.test(token)) {
-      this.#problem([...path, "token_file"], "its token has fewer than 16 characters, or spaces in it");
+  /** Undefined for an object's, which has its tokens in the store. */
+  #token(
+    one: { token?: string | undefined; token_file?: string | undefined },
+    path: Path,
+  ): string | undefined {
+    const token = this.#secret(one.token, one.token_file, tokenSchema, [...path, "token"]);
+    const missing = one.token === undefined && one.token_file === undefined;
+    if (missing && this.#problems.objectAt(path) === undefined) {
+      this.#problems.add(path, "token or token_file is missing");
     }
     return token;
   }
 
-  #secret(value: string | undefined, file: string | undefined, key: string, path: Path): string {
+  /** The value, or that in the file; undefined when there is neither, or a mistake. */
+  #secret<T>(
+    value: T | undefined,
+    file: string | undefined,
+    schema: v.GenericSchema<string, T>,
+    path: Path,
+  ): T | undefined {
+    const fileKey = `${path.at(-1)}_file`;
+    const filePath = [...path.slice(0, -1), fileKey];
+    if (this.#problems.objectAt(path) !== undefined) {
+      for (const [key, given] of [[String(path.at(-1)), value], [fileKey, file]] as const) {
+        if (given === undefined || !FILE_ONLY_KEYS.includes(key)) continue;
+        this.#problems.add([...path.slice(0, -1), key], "only an entry of the policy file may have it");
+      }
+    }
     if (value !== undefined && file !== undefined) {
-      this.#problem([...path, `${key}_file`], `there is a ${key} already; write one of the two`);
+      this.#problems.add(filePath, `there is a ${path.at(-1)} already; write one of the two`);
     }
-    if (value !== undefined) return value;
-    if (file === undefined) {
-      this.#problem(path, `${key} or ${key}_file is missing`);
-      return "";
-    }
+    if (value !== undefined || file === undefined) return value;
     try {
-      return this.#source.readSecret(file).trim();
+      const result = v.safeParse(
+        schema,
+        this.#source.readSecret(file, MADE_SECRETS.includes(path.at(-1)!)).trim(),
+      );
+      if (result.success) return result.output;
+      this.#problems.add(filePath, `in ${file}: ${result.issues[0].message}`);
     } catch (error) {
-      this.#problem([...path, `${key}_file`], error instanceof Error ? error.message : String(error));
-      return "";
+      this.#problems.add(filePath, error instanceof Error ? error.message : String(error));
+    }
+    return undefined;
+  }
+
+  /** Names are unique among all entries of the kinds. */
+  #unique(kinds: readonly ("site" | "gateway" | "client" | "user" | "resource" | "policy")[]): void {
+    const first = new Map<string, Path>();
+    for (const kind of kinds) {
+      this.#document[kind].forEach(({ name }, index) => {
+        const path = [kind, index, "name"];
+        const twin = first.get(name);
+        if (twin === undefined) first.set(name, path);
+        // Whoever made the object is the one to remove it.
+        else if (this.#problems.objectAt(path) === undefined && this.#problems.objectAt(twin) !== undefined) {
+          this.#problems.add(twin, this.#twinText(name, path, twin));
+        } else this.#problems.add(path, this.#twinText(name, twin, path));
+      });
     }
   }
 
-  #unique(kind: string, entries: readonly { readonly name: string }[]): void {
-    entries.forEach(({ name }, index) => {
-      if (entries.findIndex((one) => one.name === name) === index) return;
-      this.#problem([kind, index, "name"], `"${name}" is there already`);
-    });
+  #twinText(name: string, twin: Path, path: Path): string {
+    const kind = twin[0] === path[0] ? "" : `, as a ${twin[0]}`;
+    if (this.#problems.objectAt(path) === undefined || this.#problems.objectAt(twin) !== undefined) {
+      return `"${name}" is there already${kind}`;
+    }
+    const line = this.#problems.lineOf(twin);
+    const remove = `remove it there, or here with \`postern portal ${path[0]} remove\``;
+    return `"${name}" stands in ${this.#source.file}:${line}, too${kind}; ${remove}`;
   }
 
   /** Equal names have equal ids and are reported as such. */
@@ -238,29 +365,23 @@ class PolicyParser {
     entries.forEach((entry, index) => {
       const twin = entries.find((one) => one !== undefined && one.id === entry?.id);
       if (twin !== entry && twin?.name !== entry?.name) {
-        this.#problem([kind, index, "id"], "it is used twice");
+        this.#problems.add([kind, index, "id"], "it is used twice");
       }
     });
   }
 
-  #uniqueTokens(gateways: readonly GatewayPolicy[], clients: readonly ClientPolicy[]): void {
+  #uniqueTokens(tokens: readonly { readonly token: string | undefined; readonly path: Path }[]): void {
     const seen = new Set<string>();
-    const check = (token: string | undefined, path: Path) => {
-      if (token === undefined) return;
-      if (token !== "" && seen.has(token)) this.#problem(path, "this token is used twice");
+    for (const { token, path } of tokens) {
+      if (token === undefined) continue;
+      if (seen.has(token)) this.#problems.add(path, "this token is used twice");
       seen.add(token);
-    };
-    gateways.forEach((one, index) => check(one.token, ["gateway", index, "token"]));
-    clients.forEach((one, index) => check(one.token, ["client", index, "token"]));
+    }
   }
+}
 
-  #problem(path: Path, message: string): void {
-    const key = path.map((
-      part,
-      i,
-    ) => (typeof part === "number" ? `[${part + 1}]` : i === 0 ? part : `.${part}`));
-    this.#problems.push({ line: lineOf(this.#text, path), key: key.join(""), message });
-  }
+function tokenOf(actor: ActorPolicy | undefined): string | undefined {
+  return actor?.kind === "client" ? actor.token : undefined;
 }
 
 /** The policy that a resource's own list makes. */
@@ -272,6 +393,7 @@ function describe(issue: v.BaseIssue<unknown>): string {
   if (issue.kind !== "schema") return issue.message;
   if (issue.expected === "never") return "unknown key";
   if (issue.received === "undefined") return "it is missing";
-  if (issue.type === "date") return issue.message;
+  // A schema with a message of its own.
+  if (!issue.message.startsWith("Invalid ")) return issue.message;
   return `expected ${String(issue.expected).toLowerCase()}`;
 }

@@ -1,10 +1,36 @@
 /** Reads the policy file and the token files that it names; makes the token files that don't exist yet. */
 import { dirname, resolve } from "node:path";
+import type { PolicyObject } from "./objects.ts";
 import type { PortalPolicy } from "./policy.ts";
 import { parsePolicy, PolicyError } from "./file.ts";
 
+/** A policy file as it was at one moment, with the secrets of the files that it names. */
+export interface PolicySnapshot {
+  /** Name of the file, for messages. */
+  readonly file: string;
+  readonly text: string;
+  /** By the paths that the policy names them with. */
+  readonly secrets: ReadonlyMap<string, string>;
+}
+
+/** Whether secret files that don't exist are made, or only thought of. */
+export type MissingSecrets = "make" | "pretend";
+
 /** @throws PolicyError when the file can't be read or has mistakes */
 export function loadPolicy(path: string): PortalPolicy {
+  return readPolicy(path).policy;
+}
+
+/**
+ * Reads the file now.
+ * @param objects made by verbs, besides the file's
+ * @throws PolicyError when the file can't be read, or the whole has mistakes
+ */
+export function readPolicy(
+  path: string,
+  objects: readonly PolicyObject[] = [],
+  missing: MissingSecrets = "make",
+): { readonly policy: PortalPolicy; readonly snapshot: PolicySnapshot } {
   let text: string;
   try {
     text = Deno.readTextFileSync(path);
@@ -16,15 +42,32 @@ export function loadPolicy(path: string): PortalPolicy {
     }]);
   }
   const folder = dirname(resolve(path));
-  return parsePolicy(text, { file: path, readSecret: (name) => readOrMakeSecret(resolve(folder, name)) });
+  const secrets = new Map<string, string>();
+  const readSecret = (name: string, mayMake: boolean) => {
+    const secret = secrets.get(name) ?? readSecretFile(resolve(folder, name), mayMake ? missing : "refuse");
+    secrets.set(name, secret);
+    return secret;
+  };
+  const policy = parsePolicy(text, { file: path, readSecret }, objects);
+  return { policy, snapshot: { file: path, text, secrets } };
 }
 
-/** The secret in a file; a random one is written (mode 0600) where there is none. */
-function readOrMakeSecret(path: string): string {
+/** The policy of the file as it was, with other objects. @throws PolicyError */
+export function policyOfSnapshot(snapshot: PolicySnapshot, objects: readonly PolicyObject[]): PortalPolicy {
+  const readSecret = (name: string) => {
+    const secret = snapshot.secrets.get(name);
+    if (secret === undefined) throw new Error(`${name} was not read`);
+    return secret;
+  };
+  return parsePolicy(snapshot.text, { file: snapshot.file, readSecret }, objects);
+}
+
+/** The secret in a file; where there is none, a random one may be written (mode 0600). */
+function readSecretFile(path: string, missing: MissingSecrets | "refuse"): string {
   try {
     return Deno.readTextFileSync(path);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) {
+    if (!(error instanceof Deno.errors.NotFound) || missing === "refuse") {
       throw new Error(`${path} can't be read: ${reasonOf(error)}`);
     }
   }
@@ -32,6 +75,7 @@ function readOrMakeSecret(path: string): string {
     alphabet: "base64url",
     omitPadding: true,
   });
+  if (missing === "pretend") return secret;
   try {
     Deno.writeTextFileSync(path, `${secret}\n`, { createNew: true, mode: 0o600 });
   } catch (error) {

@@ -15,7 +15,15 @@ export interface PortalPolicy {
   readonly resources: readonly ResourcePolicy[];
   /** In the order in which they are tried. */
   readonly accessPolicies: readonly AccessPolicy[];
+  /** Relays that don't connect to the portal. */
   readonly relays: readonly RelayPolicy[];
+  /** Of relays that do, and say themselves where they are. */
+  readonly relayTokens: readonly RelayToken[];
+}
+
+export interface RelayToken {
+  readonly name: string;
+  readonly token: string;
 }
 
 export interface AccountPolicy {

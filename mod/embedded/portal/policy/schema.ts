@@ -3,6 +3,10 @@ import * as v from "valibot";
 import { parseIp, SocketAddress } from "../../../packet/address.ts";
 import type { Filter } from "../../../portal/types.ts";
 import { parseUuid } from "../../../portal/uuid.ts";
+import { isPasswordHash } from "../sign_in/password.ts";
+import { decodeBase32 } from "./base32.ts";
+import { conditionsSchema } from "./condition_schema.ts";
+import { parsed } from "./parsed.ts";
 
 // deno-lint-ignore no-control-regex
 const CONTROL = /[\x00-\x1f\x7f]/;
@@ -48,10 +52,45 @@ export function parseFilter(text: string): Filter | undefined {
   return { protocol: match[1] as "tcp" | "udp", portStart, portEnd };
 }
 
+const DATE = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/;
+
+/** A TOML date, or its text as in an object that a verb made: Unix seconds. */
 const expires = v.pipe(
-  v.date("it is not a date: write 2027-01-31T00:00:00Z, without quotes"),
-  v.transform((date) => Math.floor(date.getTime() / 1000)),
+  v.unknown(),
+  v.rawTransform<unknown, number>(({ dataset: { value }, addIssue, NEVER }) => {
+    const time = value instanceof Date
+      ? value.getTime()
+      : typeof value === "string" && DATE.test(value)
+      ? Date.parse(value)
+      : NaN;
+    if (Number.isFinite(time)) return Math.floor(time / 1000);
+    addIssue({ message: "it is not a date: write 2027-01-31T00:00:00Z, without quotes" });
+    return NEVER;
+  }),
 );
+
+const UNITS: Readonly<Record<string, number>> = { m: 60, h: 3600, d: 86_400, w: 7 * 86_400 };
+const MAX_SESSION = 366 * 86_400;
+
+/** `10h`, `7d`: seconds, from a minute to a year. */
+const session = parsed((text) => {
+  const match = /^(\d{1,6})\s*([mhdw])$/.exec(text.trim());
+  const seconds = match ? Number(match[1]) * UNITS[match[2]!]! : 0;
+  return seconds >= 60 && seconds <= MAX_SESSION ? seconds : undefined;
+}, "it is no duration from 1m to 366d: write 10h or 7d");
+
+/** 80 bits are the least that authenticator apps are given; RFC 4226 recommends 160. */
+const totpSecret = parsed((text) => {
+  const bytes = decodeBase32(text);
+  return bytes && bytes.length >= 10 ? bytes : undefined;
+}, "it is no base32 text of at least 16 characters");
+
+const passwordHash = v.pipe(
+  v.string(),
+  v.check(isPasswordHash, "it is no scrypt hash: make one with `postern portal hash-password`"),
+);
+
+const entries = <T extends v.GenericSchema>(entry: T) => v.optional(v.array(entry), []);
 
 export const policySchema = v.strictObject({
   account: v.optional(
@@ -62,64 +101,67 @@ export const policySchema = v.strictObject({
     }),
     {},
   ),
-  site: v.optional(v.array(v.strictObject({ name, id: v.optional(id) })), []),
-  gateway: v.optional(
-    v.array(
-      v.strictObject({
-        name,
-        site: v.optional(name),
-        token: v.optional(token),
-        token_file: v.optional(path),
-      }),
-    ),
-    [],
-  ),
-  client: v.optional(
-    v.array(v.strictObject({
-      name,
-      groups: v.optional(names, []),
-      token: v.optional(token),
-      token_file: v.optional(path),
-      expires: v.optional(expires),
-    })),
-    [],
-  ),
-  resource: v.optional(
-    v.array(v.strictObject({
-      name,
-      address: v.string(),
-      allow: names,
-      id: v.optional(id),
-      site: v.optional(name),
-      sites: v.optional(names),
-      filters: v.optional(v.array(filter), []),
-      description: v.optional(v.string()),
-      ip_stack: v.optional(v.picklist(["dual", "ipv4_only", "ipv6_only"]), "dual"),
-    })),
-    [],
-  ),
-  relay: v.optional(
-    v.array(v.strictObject({
-      ipv4: v.optional(ipv4),
-      ipv6: v.optional(ipv6),
-      port: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535)), 3478),
-      secret: v.optional(v.pipe(v.string(), v.minLength(16, "a secret has at least 16 characters"))),
-      secret_file: v.optional(path),
-    })),
-    [],
-  ),
+  site: entries(v.strictObject({ name, id: v.optional(id) })),
+  gateway: entries(v.strictObject({
+    name,
+    site: v.optional(name),
+    token: v.optional(token),
+    token_file: v.optional(path),
+  })),
+  client: entries(v.strictObject({
+    name,
+    groups: v.optional(names, []),
+    token: v.optional(token),
+    token_file: v.optional(path),
+    expires: v.optional(expires),
+  })),
+  user: entries(v.strictObject({
+    name,
+    display_name: v.optional(name),
+    email: v.optional(v.pipe(v.string(), v.regex(/^[^\s@]+@[^\s@]+$/, "it is no mail address"))),
+    groups: v.optional(names, []),
+    password_hash: v.optional(passwordHash),
+    password_hash_file: v.optional(path),
+    totp_secret: v.optional(totpSecret),
+    totp_secret_file: v.optional(path),
+    admin: v.optional(v.boolean(), false),
+    session: v.optional(session, "7d"),
+    expires: v.optional(expires),
+  })),
+  resource: entries(v.strictObject({
+    name,
+    address: v.string(),
+    allow: v.optional(names),
+    id: v.optional(id),
+    site: v.optional(name),
+    sites: v.optional(names),
+    filters: v.optional(v.array(filter), []),
+    description: v.optional(v.string()),
+    ip_stack: v.optional(v.picklist(["dual", "ipv4_only", "ipv6_only"]), "dual"),
+  })),
+  policy: entries(v.strictObject({
+    name,
+    resource: name,
+    allow: names,
+    conditions: v.optional(conditionsSchema, {}),
+  })),
+  relay: entries(v.strictObject({
+    name: v.optional(name),
+    ipv4: v.optional(ipv4),
+    ipv6: v.optional(ipv6),
+    port: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535))),
+    secret: v.optional(v.pipe(v.string(), v.minLength(16, "a secret has at least 16 characters"))),
+    secret_file: v.optional(path),
+    token: v.optional(token),
+    token_file: v.optional(path),
+  })),
 });
 
 export type PolicyDocument = v.InferOutput<typeof policySchema>;
+/** One entry of a list: `Entry<"client">`. */
+export type Entry<K extends Exclude<keyof PolicyDocument, "account">> = PolicyDocument[K][number];
 
-function parsed<T>(parse: (text: string) => T | undefined, message: string) {
-  return v.pipe(
-    v.string(),
-    v.rawTransform<string, T>(({ dataset, addIssue, NEVER }) => {
-      const value = parse(dataset.value);
-      if (value !== undefined) return value;
-      addIssue({ message });
-      return NEVER;
-    }),
-  );
-}
+/** Both are kept in files as texts, and so read by the parser of the policy. */
+export const passwordHashSchema = passwordHash;
+export const totpSecretSchema = totpSecret;
+export const tokenSchema = token;

@@ -14,16 +14,25 @@ export function lineOf(text: string, path: Path): number | undefined {
     const fits = found.length <= path.length && found.every((part, i) => String(part) === String(path[i]));
     if (fits && (best === undefined || found.length > best.depth)) best = { line, depth: found.length };
   };
+  let quote: string | undefined;
   text.split("\n").forEach((raw, index) => {
+    const inside = quote !== undefined;
+    for (const [mark] of raw.matchAll(/"""|'''/g)) {
+      if (quote === undefined) quote = mark;
+      else if (quote === mark) quote = undefined;
+    }
+    if (inside) return;
     const array = /^\s*\[\[([^\]]+)\]\]/.exec(raw);
     const header = array ?? /^\s*\[([^\]]+)\]/.exec(raw);
     if (header) {
-      table = keysOf(header[1]!);
-      if (array) {
-        const name = table.join(".");
-        const count = counts.get(name) ?? 0;
-        counts.set(name, count + 1);
-        table.push(count);
+      table = [];
+      for (const [i, key] of keysOf(header[1]!).entries()) {
+        table.push(key);
+        const name = JSON.stringify(table);
+        const last = array !== null && i === keysOf(header[1]!).length - 1;
+        if (last) counts.set(name, (counts.get(name) ?? 0) + 1);
+        // Below an array of tables is below its latest one.
+        if (counts.has(name)) table.push(counts.get(name)! - 1);
       }
       return consider(table, index + 1);
     }
