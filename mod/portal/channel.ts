@@ -14,6 +14,7 @@
  * - Until the first join ever, attempts are one second apart and end after 15 s, unless somebody answered that now is
  *   not the time (409, 429, 5xx, `Retry-After`, a proxy's no). Then, and after the first join, the back-off applies; it
  *   is reset by a join, not by a mere 101. `Retry-After` overrides both.
+ * - News of our own network cut all waiting short: `reconnect`, `retry`, `verify`.
  * - Refs restart at 0 with each socket. Nothing is queued while the link is down: `send` says so instead.
  */
 import type { RandomBytes } from "../crypto/types.ts";
@@ -37,6 +38,10 @@ export const FIRST_CONNECT_TIMEOUT = 15_000;
 export const MAX_PARTITION_TIME = 86_400_000;
 /** Forced reconnects are at least this far apart. */
 const RECONNECT_INTERVAL = 5_000;
+/** Attempts that news of our network bring forward are at least this far apart. */
+const RETRY_INTERVAL = 1_000;
+/** For so long a link that is in doubt may be silent. */
+const PROOF_TIMEOUT = 4_000;
 /** Events whose error reply is still awaited; most events are never answered, so old ones are forgotten. */
 const TRACKED_EVENTS = 64;
 
@@ -98,6 +103,11 @@ export class Channel {
   /** Since when the link has been down, for the give-up rules; undefined once joined. */
   #downSince: number | undefined;
   #lastReconnect = -Infinity;
+  #lastDial = -Infinity;
+  /** The portal named the time of the next attempt. */
+  #isToldToWait = false;
+  /** The heartbeat that has to be answered, and until when. */
+  #proof: { readonly ref: number; readonly deadline: number } | undefined;
 
   constructor(options: ChannelOptions) {
     this.#topic = options.topic;
@@ -197,6 +207,24 @@ export class Channel {
     return true;
   }
 
+  /** Our network has changed: an attempt that is waited for is due, unless the portal itself asked for patience. */
+  retry(now: number): void {
+    if (this.#state !== "waiting" || this.#isToldToWait) return;
+    this.#backoff.reset();
+    this.#deadline = Math.min(this.#deadline, this.#lastDial + RETRY_INTERVAL);
+    if (this.#deadline <= now) this.#dial(now);
+  }
+
+  /** The link may be dead: it has to show within seconds that it is not. */
+  verify(now: number): void {
+    if (this.#state === "joined") {
+      if (this.#proof) return;
+      const ref = this.#beat();
+      this.#proof = { ref, deadline: now + PROOF_TIMEOUT };
+    } else if (this.#state === "waiting") this.retry(now);
+    else if (this.#state !== "ended") this.#deadline = Math.min(this.#deadline, now + PROOF_TIMEOUT);
+  }
+
   /** Ends the link: closes the socket with code 1000. */
   close(): void {
     if (this.#state === "ended") return;
@@ -210,6 +238,9 @@ export class Channel {
     if (this.#state === "joining" && now >= this.#deadline) {
       return this.#hangUp("the portal did not answer the join", now);
     }
+    if (this.#state === "joined" && this.#proof && now >= this.#proof.deadline) {
+      return this.#hangUp("the portal does not answer since the network changed", now);
+    }
     if ((this.#state === "joining" || this.#state === "joined") && now >= this.#nextHeartbeat) {
       this.#heartbeat(now);
     }
@@ -220,7 +251,7 @@ export class Channel {
       case "ended":
         return undefined;
       case "joined":
-        return this.#nextHeartbeat;
+        return Math.min(this.#nextHeartbeat, this.#proof?.deadline ?? Infinity);
       case "joining":
         return Math.min(this.#deadline, this.#nextHeartbeat);
       default:
@@ -239,6 +270,8 @@ export class Channel {
 
   #dial(now: number): void {
     this.#state = "dialing";
+    this.#lastDial = now;
+    this.#proof = undefined;
     this.#deadline = now + DIAL_TIMEOUT;
     this.#events.push({ type: "dial", attempt: ++this.#attempt });
   }
@@ -253,8 +286,14 @@ export class Channel {
     if (this.#heartbeats.length > MAX_UNANSWERED_HEARTBEATS) {
       return this.#hangUp("the portal does not answer heartbeats", now);
     }
-    this.#heartbeats.push(this.#write("phoenix", "heartbeat", {}));
+    this.#beat();
     this.#nextHeartbeat = Math.max(this.#nextHeartbeat + HEARTBEAT_INTERVAL, now + HEARTBEAT_INTERVAL / 2);
+  }
+
+  #beat(): number {
+    const ref = this.#write("phoenix", "heartbeat", {});
+    this.#heartbeats.push(ref);
+    return ref;
   }
 
   #handleReply(frame: Frame, now: number): void {
@@ -262,6 +301,7 @@ export class Channel {
     if (!reply || frame.ref === null) return this.#ignore("reply without ref or status");
     const { ref } = frame;
     if (this.#heartbeats.includes(ref)) {
+      if (this.#proof && ref >= this.#proof.ref) this.#proof = undefined;
       this.#heartbeats = this.#heartbeats.filter((waiting) => waiting > ref);
       return;
     }
@@ -332,6 +372,7 @@ export class Channel {
       );
     }
     this.#state = "waiting";
+    this.#isToldToWait = retryAfter !== undefined;
     this.#deadline = now + retryIn;
     this.#events.push({ type: "down", reason, retryIn, ...(refusal && { refusal }) });
   }

@@ -93,9 +93,21 @@ export class PortalSession<Event, Command> {
     return this.#events.shift();
   }
 
-  /** Dials anew, since the present socket can't work any more; not more often than the channel allows. */
+  /** Dials anew, since the present socket can't work any more; one that is new itself has to show that it can. */
   reconnect(now: number): void {
-    this.#channel.reconnect(now);
+    if (!this.#channel.reconnect(now)) this.#channel.verify(now);
+    this.#drain(now);
+  }
+
+  /** See `Channel.retry`. */
+  retry(now: number): void {
+    this.#channel.retry(now);
+    this.#drain(now);
+  }
+
+  /** See `Channel.verify`. */
+  verify(now: number): void {
+    this.#channel.verify(now);
     this.#drain(now);
   }
 

@@ -280,6 +280,53 @@ Deno.test("a forced reconnect hangs up and dials at once, but not in a loop", ()
   assert.equal(world.channel.reconnect(world.now + 5_000), true);
 });
 
+Deno.test("news of the network bring the next attempt forward, but not in a loop", () => {
+  const world = new ChannelWorld().join().at(1_000).closed();
+  for (let i = 0; i < 12; i++) world.at(world.channel.pollTimeout()!).dialError();
+  const waiting = world.channel.pollTimeout()! - world.now;
+  assert.ok(waiting > 20_000, `${waiting} ms of back-off`);
+  world.at(world.now + 500).take();
+  world.channel.retry(world.now);
+  assert.deepEqual(world.drain().take(), []);
+  world.at(world.now + 500);
+  assert.match(world.take()[0]!, /dial 14$/);
+  world.dialError();
+  assert.ok(world.channel.pollTimeout()! - world.now <= 750, "the back-off starts anew");
+});
+
+Deno.test("a portal that asked for patience gets it, whatever happens to the network", () => {
+  const world = new ChannelWorld().join().at(1_000).closed().at(1_500).refuse(503, "busy", "60").at(10_000);
+  world.take();
+  world.channel.retry(world.now);
+  assert.deepEqual(world.drain().take(), []);
+});
+
+Deno.test("a link in doubt that answers stays, one that does not is given up within seconds", () => {
+  const world = new ChannelWorld().join().at(1_000);
+  world.channel.verify(world.now);
+  world.channel.verify(world.now + 1);
+  world.drain().ok(1, "phoenix").at(9_999);
+  assert.equal(world.channel.isJoined, true);
+  assert.equal(world.frames.filter(({ event }) => event === "heartbeat").length, 1);
+  world.channel.verify(world.now);
+  world.drain().take();
+  world.at(13_998);
+  assert.equal(world.channel.isJoined, true);
+  world.at(13_999);
+  assert.deepEqual(world.take().slice(-2), [
+    "13999 hangup 1000",
+    "13999 down 500: the portal does not answer since the network changed",
+  ]);
+});
+
+Deno.test("a dial in doubt is given up within seconds", () => {
+  const world = new ChannelWorld().join().at(1_000).closed().at(1_500);
+  world.channel.verify(world.now);
+  world.take();
+  world.at(5_500);
+  assert.match(world.take().join(), /no connection in time/);
+});
+
 Deno.test("close hangs up with 1000 and nothing follows", () => {
   const world = new ChannelWorld().join();
   world.take();
@@ -318,6 +365,8 @@ Deno.test("whatever arrives in whatever order: no throw, timers in the future, f
       (w) => w.dialError(),
       (w) => w.refuse(503, "x", "1"),
       (w) => w.channel.reconnect(w.now),
+      (w) => w.channel.retry(w.now),
+      (w) => w.channel.verify(w.now),
       (w) => w.channel.send("x", {}),
     ),
     fc.nat({ max: 60_000 }).map((ms) => (w: ChannelWorld) => w.at(w.now + ms)),

@@ -52,6 +52,10 @@ export interface PortalConnection<Command> {
   readonly isJoined: boolean;
   /** Our address has changed: gives the socket up, which could only time out, and dials anew. */
   reconnect(): void;
+  /** Our network has changed, perhaps for the better: an attempt that is waited for is made now. */
+  retry(): void;
+  /** Our network has changed, perhaps for the worse: the link has to show within seconds that it still works. */
+  verify(): void;
   /** Closes the socket with code 1000 and ends the session; resolves when it is closed, after 0.5 s at the latest. */
   close(): Promise<void>;
 }
@@ -124,6 +128,14 @@ class Driver<Event, Command> implements PortalConnection<Command> {
 
   reconnect(): void {
     this.#feed((now) => this.#session.reconnect(now));
+  }
+
+  retry(): void {
+    this.#feed((now) => this.#session.retry(now));
+  }
+
+  verify(): void {
+    this.#feed((now) => this.#session.verify(now));
   }
 
   close(): Promise<void> {
