@@ -7,31 +7,32 @@
  *     another refusal ─► suspended ─ after a growing pause ─► from the start
  *     no answer ─► freed("no response received"): the owner drops it
  *
- * Only what arrives shows that a relay lives: sending postpones nothing, and an owner who misses something can have
- * a silent relay asked at once (`verify`).
+ * Only what arrives shows that a relay lives: sending postpones nothing. An owner who misses something can have a silent
+ * relay asked at once (`verify`), and after a change of network where we are now (`probe`).
  *
- * All TURN traffic takes the active socket, also that of the other family's relayed address. Every answer's BINDING
- * part yields candidates: the local address it arrived at (host), and what the relay saw (server-reflexive).
+ * All TURN traffic takes the active socket, also that of the other family's relayed address. BINDING answers yield
+ * candidates: the local address they arrived at (host), and what the relay saw (server-reflexive).
  */
 import type { RandomBytes } from "../crypto/types.ts";
 import type { IpFamily, SocketAddress } from "../packet/address.ts";
 import { Path } from "../packet/path.ts";
 import type { Transmit } from "../packet/transmit.ts";
-import {
-  AttributeType as A,
-  decodeStun,
-  Method,
-  type StunAttribute,
-  type StunMessage,
-  TRANSACTION_ID_SIZE,
-  transactionKey,
-  TRANSPORT_UDP,
-} from "../stun/mod.ts";
+import { AttributeType as A, decodeStun, Method, type StunMessage } from "../stun/mod.ts";
+import { TRANSACTION_ID_SIZE, transactionKey } from "../stun/mod.ts";
 import { Addresses } from "./addresses.ts";
 import { Authentication } from "./authentication.ts";
 import { Channels } from "./channels.ts";
 import type { AllocationEvent, FreedReason } from "./events.ts";
-import { encodeRequest, FAREWELL, PendingRequest, probePace, type TurnRequest } from "./request.ts";
+import { type AllocationOptions, isUsable } from "./options.ts";
+import { PendingRequests } from "./pending_requests.ts";
+import {
+  BOTH_FAMILIES,
+  encodeRequest,
+  FAREWELL,
+  PendingRequest,
+  probePace,
+  type TurnRequest,
+} from "./request.ts";
 import { RoundTrip } from "./round_trip.ts";
 
 const KEEPALIVE_MS = 25_000;
@@ -45,21 +46,6 @@ const FIRST_PAUSE_MS = 5_000, LAST_PAUSE_MS = 300_000;
 const MAX_CHALLENGES = 3;
 /** Mismatches in a row after which an allocation is suspended instead of tried again at once. */
 const MAX_MISMATCHES = 3;
-/** Longest text that goes into a request (RFC 8489 §14.3). */
-const MAX_TEXT = 508;
-
-export interface AllocationOptions {
-  /** For the owner's use only. */
-  readonly relayId: string;
-  readonly addresses: { readonly v4?: SocketAddress | undefined; readonly v6?: SocketAddress | undefined };
-  readonly username: string;
-  readonly password: string;
-  readonly realm: string;
-  /** Value of SOFTWARE, below 128 characters. */
-  readonly software: string;
-  readonly random: RandomBytes;
-  readonly now: number;
-}
 
 export class Allocation {
   readonly relayId: string;
@@ -72,7 +58,7 @@ export class Allocation {
   readonly #authentication: Authentication;
   readonly #channels = new Channels();
   readonly #roundTrip = new RoundTrip();
-  readonly #pending = new Map<string, PendingRequest>();
+  readonly #pending = new PendingRequests();
   readonly #waiting = new Map<string, SocketAddress>();
   readonly #transmits: Transmit[] = [];
   readonly #known = new Addresses();
@@ -97,12 +83,8 @@ export class Allocation {
     this.#software = options.software;
     this.#random = options.random;
     this.#authentication = new Authentication(options);
-    const texts = [options.username, options.realm, options.software];
-    if (this.#relay.length === 0 || texts.some((text) => text.length > MAX_TEXT)) {
-      this.#failure = "unusable description";
-      return;
-    }
-    this.#start(options.now);
+    if (isUsable(options)) this.#start(options.now);
+    else this.#failure = "unusable description";
   }
 
   // What there is -------------------------------------------------------------------------------------------------
@@ -124,6 +106,11 @@ export class Allocation {
   /** Smoothed round-trip time in ms; undefined before the first answer. */
   get rtt(): number | undefined {
     return this.#roundTrip.value;
+  }
+
+  /** When the relay was last heard from; -Infinity: never. */
+  get heardAt(): number {
+    return this.#heardAt;
   }
 
   /** Why nothing more will come of it; settled once transmits and events are drained. Undefined = it lives. */
@@ -208,7 +195,7 @@ export class Allocation {
   refresh(now: number): void {
     if (this.#failure || this.#isReleased || this.#authentication.isRejected) return;
     if (this.#isAllocated) {
-      if (!this.#isPending(Method.REFRESH)) this.#sendRefresh(now, { pace: probePace(this.rtt) });
+      if (!this.#pending.includes(Method.REFRESH)) this.#sendRefresh(now, { pace: probePace(this.rtt) });
     } else if (this.#isSuspended) {
       this.#start(now);
     }
@@ -219,10 +206,24 @@ export class Allocation {
     if (now - this.#heardAt >= SILENCE_MS) this.refresh(now);
   }
 
+  /**
+   * Our own address may have changed: asks each of the relay's sockets at once where we are now. Asking again before
+   * the answer gives a dead relay no more time.
+   */
+  probe(now: number): void {
+    if (this.#failure || this.#isReleased || this.#authentication.isRejected) return;
+    for (const dst of this.#relay) {
+      const [key, pending] = this.#pending.bindingTo(dst) ?? [];
+      if (pending && pending.isLate(now)) continue;
+      if (key !== undefined) this.#pending.delete(key);
+      this.#sendBinding(dst, now, pending?.startedAt);
+    }
+  }
+
   /** Gives the allocation back to the relay; nothing else happens afterwards. */
   release(now: number): void {
     if (this.#failure || this.#isReleased) return;
-    const mayExist = this.#isAllocated || this.#isPending(Method.ALLOCATE);
+    const mayExist = this.#isAllocated || this.#pending.includes(Method.ALLOCATE);
     this.#invalidate();
     this.#waiting.clear();
     this.#isReleased = true;
@@ -240,11 +241,13 @@ export class Allocation {
     if (this.#expiresAt <= now) this.#invalidate();
     if (this.#refreshAt <= now) {
       this.#refreshAt = Infinity;
-      if (!this.#isPending(Method.REFRESH)) this.#sendRefresh(now);
+      if (!this.#pending.includes(Method.REFRESH)) this.#sendRefresh(now);
     }
     if (this.#keepaliveAt <= now) {
       this.#keepaliveAt = now + KEEPALIVE_MS;
-      if (this.#activeSocket && !this.#isPending(Method.BINDING)) this.#sendBinding(this.#activeSocket, now);
+      if (this.#activeSocket && !this.#pending.includes(Method.BINDING)) {
+        this.#sendBinding(this.#activeSocket, now);
+      }
     }
     for (const { number, peer } of this.#channels.due(now)) this.#sendBind(number, peer, now);
     if (this.#resumeAt <= now) this.#start(now);
@@ -256,14 +259,14 @@ export class Allocation {
   /** Absolute ms at which `handleTimeout` is due; undefined = never by itself. */
   pollTimeout(): number | undefined {
     if (this.#failure) return undefined;
-    let next = Math.min(
+    const next = Math.min(
       this.#expiresAt,
       this.#refreshAt,
       this.#keepaliveAt,
       this.#resumeAt,
       this.#channels.dueAt,
+      this.#pending.dueAt,
     );
-    for (const pending of this.#pending.values()) if (pending.timeoutAt < next) next = pending.timeoutAt;
     return next === Infinity ? undefined : next;
   }
 
@@ -301,12 +304,17 @@ export class Allocation {
     if (!this.#activeSocket) {
       this.#activeSocket = socket;
       this.#sendAllocate(now);
-    } else if (
-      moved && this.#isAllocated && this.#activeSocket.equals(socket) && !this.#isPending(Method.REFRESH)
-    ) {
-      // Our mapping changed, so the relay no longer knows us; only an authenticated answer can tell for sure.
-      this.#sendRefresh(now);
-    }
+    } else if (moved && this.#activeSocket.equals(socket)) this.#handleMove(now);
+  }
+
+  /** Our mapping changed, so the relay no longer knows us; only an authenticated answer can tell for sure. */
+  #handleMove(now: number): void {
+    if (!this.#isAllocated) {
+      // What was refused to the old address, or is on its way there, is asked from the new one.
+      this.#pending.keepBindings();
+      this.#resumeAt = Infinity;
+      this.#sendAllocate(now);
+    } else if (!this.#pending.includes(Method.REFRESH)) this.#sendRefresh(now);
   }
 
   #handleAllocated(answer: StunMessage, now: number): void {
@@ -391,22 +399,17 @@ export class Allocation {
     for (const address of this.#relay) this.#sendBinding(address, now);
   }
 
-  #sendBinding(dst: SocketAddress, now: number): void {
-    this.#send({ method: Method.BINDING, attributes: [], dst }, now);
+  #sendBinding(dst: SocketAddress, now: number, startedAt = now): void {
+    this.#send({ method: Method.BINDING, attributes: [], dst, startedAt }, now);
   }
 
   #sendAllocate(now: number): void {
-    this.#sendToActive({
-      method: Method.ALLOCATE,
-      attributes: [[A.REQUESTED_TRANSPORT, TRANSPORT_UDP], [A.ADDITIONAL_ADDRESS_FAMILY, 6]],
-    }, now);
+    this.#sendToActive({ method: Method.ALLOCATE, attributes: BOTH_FAMILIES }, now);
   }
 
   /** The signed dialect repeats ALLOCATE's attributes, which RFC 8656 does not allow here. */
   #sendRefresh(now: number, kind: Pick<TurnRequest, "isDelete" | "pace"> = {}): void {
-    const attributes: StunAttribute[] = this.#authentication.isPlain
-      ? []
-      : [[A.REQUESTED_TRANSPORT, TRANSPORT_UDP], [A.ADDITIONAL_ADDRESS_FAMILY, 6]];
+    const attributes = this.#authentication.isPlain ? [] : BOTH_FAMILIES;
     this.#sendToActive({ method: Method.REFRESH, attributes, ...kind }, now);
   }
 
@@ -459,11 +462,6 @@ export class Allocation {
   #noteHeard(now: number): void {
     this.#heardAt = now;
     if (this.#isAllocated) this.#keepaliveAt = now + KEEPALIVE_MS;
-  }
-
-  #isPending(method: number): boolean {
-    for (const { request } of this.#pending.values()) if (request.method === method) return true;
-    return false;
   }
 
   /** Answered once, but without allocation and without anything under way to get one. */

@@ -1,3 +1,4 @@
 /** The TURN client: one `Allocation` per relay. */
-export { Allocation, type AllocationOptions } from "./allocation.ts";
+export { Allocation } from "./allocation.ts";
 export type { AllocationEvent, FreedReason } from "./events.ts";
+export type { AllocationOptions } from "./options.ts";

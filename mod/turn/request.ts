@@ -3,7 +3,7 @@
  * unless it has a pace of its own. Each attempt is a transaction of its own, so that an answer tells which attempt it belongs to.
  */
 import type { SocketAddress } from "../packet/address.ts";
-import { AttributeType as A, encodeStun, Method, type StunAttribute } from "../stun/mod.ts";
+import { AttributeType as A, encodeStun, Method, type StunAttribute, TRANSPORT_UDP } from "../stun/mod.ts";
 import type { Authentication } from "./authentication.ts";
 
 const FIRST_INTERVAL_MS = 1000;
@@ -16,6 +16,11 @@ export interface Pace {
   readonly interval: number;
   readonly attempts: number;
 }
+/** What an allocation is asked for. */
+export const BOTH_FAMILIES: readonly StunAttribute[] = [
+  [A.REQUESTED_TRANSPORT, TRANSPORT_UDP],
+  [A.ADDITIONAL_ADDRESS_FAMILY, 6],
+];
 /** Only coturn needs it, and who doesn't know it must ignore it. */
 const COTURN_ADDITIONAL_FAMILY: readonly StunAttribute[] = [[A.ADDITIONAL_ADDRESS_FAMILY_COTURN, 6]];
 
@@ -39,6 +44,8 @@ export interface TurnRequest {
   /** REFRESH: lifetime 0, i.e. the allocation is given back. */
   readonly isDelete?: boolean;
   readonly pace?: Pace;
+  /** When the budget began to be used up, where that was before the first attempt, ms. */
+  readonly startedAt?: number;
 }
 
 /** One attempt on the wire; without `authentication` it carries no credential and no integrity. */
@@ -68,7 +75,7 @@ export class PendingRequest {
   /** When the attempt under way is considered lost. */
   readonly timeoutAt: number;
   readonly #interval: number;
-  readonly #startedAt: number;
+  readonly startedAt: number;
   readonly #attempt: number;
 
   constructor(
@@ -83,7 +90,7 @@ export class PendingRequest {
     /** Challenges that this request has answered in a row. */
     readonly challenges = 0,
   ) {
-    this.#startedAt = previous ? previous.#startedAt : sentAt;
+    this.startedAt = previous ? previous.startedAt : request.startedAt ?? sentAt;
     this.#attempt = previous ? previous.#attempt + 1 : 1;
     this.#interval = request.pace?.interval ?? (previous ? previous.#interval * BACK_OFF : FIRST_INTERVAL_MS);
     this.timeoutAt = sentAt + this.#interval;
@@ -92,6 +99,11 @@ export class PendingRequest {
   /** True when the budget is used up; asked when `timeoutAt` has come. */
   isExhausted(now: number): boolean {
     const { pace } = this.request;
-    return pace ? this.#attempt >= pace.attempts : now - this.#startedAt >= BUDGET_MS;
+    return pace ? this.#attempt >= pace.attempts : this.isLate(now);
+  }
+
+  /** True when so much time has passed that the attempt under way is the last one. */
+  isLate(now: number): boolean {
+    return now - this.startedAt >= BUDGET_MS;
   }
 }
