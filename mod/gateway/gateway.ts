@@ -178,6 +178,12 @@ export class Gateway implements Gate {
     if (this.#routedFlow >= 0) this.#flows!.answered(this.#routedFlow, header, packets, now);
   }
 
+  /** See `Node.networkChanged`. */
+  networkChanged(now: number): void {
+    this.#node.networkChanged(now);
+    this.drain(now);
+  }
+
   // Time and output -----------------------------------------------------------------------------------------------
 
   handleTimeout(now: number): void {

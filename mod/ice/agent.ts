@@ -37,6 +37,8 @@ import type { IceAgentOptions, IceEvent, IcePath, IceTransmit, PairStatus } from
 const KEPT_BY_REQUEST = 15_000;
 /** Least gap between two checks of a pair that are triggered by the peer's checks, but for the first, ms. */
 const TRIGGER_GAP = 250;
+/** Unanswered checks that make a pair silent enough to be asked anew when its candidate is signalled again. */
+const SIGNALLED_AGAIN = 2;
 
 export class IceAgent {
   #controlling: boolean;
@@ -136,7 +138,8 @@ export class IceAgent {
   }
 
   /**
-   * Pairs a signalled candidate of the peer. One that is known already gets its dead pairs back.
+   * Pairs a signalled candidate of the peer. One that is known already gets its dead pairs back, and silent ones are
+   * asked again at once: perhaps the peer is there again.
    * Ignored: unusable addresses, candidates with another ufrag than the peer's.
    */
   addRemoteCandidate(candidate: Candidate, now: number): void {
@@ -147,6 +150,9 @@ export class IceAgent {
     if (added.evicted) this.#checks.withdraw(added.evicted);
     this.#checks.reprioritise(added.entry);
     for (const local of this.#locals.live) this.#checks.form(local, added.entry);
+    for (const pair of this.#checks.pairs) {
+      if (pair.remote === added.entry && pair.checks.unanswered >= SIGNALLED_AGAIN) pair.doubt();
+    }
     this.#changed = true;
   }
 
@@ -164,6 +170,28 @@ export class IceAgent {
     this.#now = now;
     this.#timing = timing;
     for (const pair of this.#checks.pairs) pair.checks.retime(timing, now);
+  }
+
+  /**
+   * The network has changed: what the checks have shown so far is no longer believed, and every pair is asked again at
+   * once. Packets now leave from `base`, where that is known: pairs of it that died before are back.
+   */
+  doubt(base: SocketAddress | undefined, now: number): void {
+    this.#now = now;
+    for (const pair of this.#checks.pairs) pair.doubt();
+    for (const local of base ? this.#locals.live : []) {
+      if (!local.candidate.base.equals(base!)) continue;
+      for (const remote of this.#remotes.live) this.#checks.form(local, remote);
+    }
+    this.#changed = true;
+  }
+
+  /** An authentic handshake of the peer's came from `source` to `destination`: see `nomination.ts`. */
+  noteHandshake(source: SocketAddress, destination: SocketAddress, now: number): void {
+    this.#now = now;
+    if (this.#controlling) return;
+    this.#checks.find(destination, source)?.noteHandshake(now);
+    this.#changed = true;
   }
 
   /**
@@ -258,10 +286,11 @@ export class IceAgent {
     const isFirst = pair.lastRequestAt === undefined;
     if (isFirst) this.#events.push({ type: "discovered", source });
     pair.noteRequest(this.#now);
-    if (!pair.succeeded && (isFirst || this.#now - (pair.checks.lastSentAt ?? 0) >= TRIGGER_GAP)) {
+    const isOpen = !pair.succeeded || pair.isDoubted;
+    if (isOpen && (isFirst || this.#now - (pair.checks.lastSentAt ?? 0) >= TRIGGER_GAP)) {
       pair.checks.expedite();
     }
-    if (message.useCandidate && !pair.isNominated) this.#nominate(pair);
+    if (message.useCandidate && !pair.isNominated) pair.nominate(this.#now);
     this.#transmit(local.candidate.base, source, encodeCheckSuccess(message, source, this.#localKey));
   }
 
@@ -343,16 +372,11 @@ export class IceAgent {
     return !heard && pair.checks.isExhausted(this.#timing, this.#now);
   }
 
-  #nominate(pair: CandidatePair): void {
-    pair.nomination = "nominated";
-    pair.checks.expedite();
-  }
-
   /** Draws the conclusions from whatever happened: nomination, the selected pair, the state. */
   #settle(): void {
     const pairs = this.#checks.pairs;
     const best = this.#controlling ? pairToNominate(pairs) : undefined;
-    if (best) this.#nominate(best);
+    best?.nominate(this.#now);
     this.#selected = selectPair(pairs, this.#selected);
     if (!this.#selected) {
       this.#reported = undefined;

@@ -48,6 +48,12 @@ export class CheckSchedule {
     this.#expedited = true;
   }
 
+  /** Starts over with a quick row of checks; what the earlier ones have shown, and late answers to them, no longer count. */
+  restart(): void {
+    this.#attempts = [];
+    this.#expedited = true;
+  }
+
   record(attempt: Attempt, timing: IceTiming): void {
     this.#attempts.push(attempt);
     this.#expedited = false;

@@ -6,8 +6,10 @@
  * with RFC 5245's aggressive one (all pairs, on every check) alike.
  *
  * Priority alone would keep a dead path until its pair is dropped, which takes a gateway ten minutes. So a pair that
- * looks dead, by our unanswered checks or because the peer now checks another nominated pair and not this one, comes
- * behind those that don't. When all look dead nothing changes: there is nothing better to go to.
+ * looks dead, by our unanswered checks, because our own address has changed since the last answer, or because the peer
+ * now takes another nominated pair and not this one, comes behind those that don't. The handshake that a client sends
+ * whenever its choice changes is the first sign of that. When all look dead nothing changes: there is nothing better
+ * to go to.
  */
 import type { CandidatePair } from "./pair.ts";
 
@@ -18,14 +20,15 @@ export function selectPair(
 ): CandidatePair | undefined {
   const nominated = pairs.filter((pair) => pair.isNominated);
   const looksDead = (pair: CandidatePair) =>
-    pair.isSilent || nominated.some((other) => !other.isSilent && pair.isDesertedFor(other));
+    pair.isSilent || pair.isDoubted ||
+    nominated.some((other) => !other.isSilent && !other.isDoubted && pair.isDesertedFor(other));
   const kept = nominated.find((pair) => pair === current);
   return highest(nominated.filter((pair) => !looksDead(pair)), kept) ?? kept ?? highest(nominated, undefined);
 }
 
 /** The pair that the controlling side should nominate now, or undefined when the best one is nominated already. */
 export function pairToNominate(pairs: readonly CandidatePair[]): CandidatePair | undefined {
-  const working = pairs.filter((pair) => pair.succeeded && !pair.isSilent);
+  const working = pairs.filter((pair) => pair.succeeded && !pair.isSilent && !pair.isDoubted);
   const best = highest(working, highest(working.filter((pair) => pair.isNominated), undefined));
   return best?.isNominated ? undefined : best;
 }

@@ -37,6 +37,10 @@ export class CandidatePair {
   /** One of our checks was answered. */
   succeeded = false;
   #priority = 0n;
+  #isDoubted = false;
+  /** When the controlling side nominated it, and when a handshake of its came this way last. */
+  #nominatedAt = -Infinity;
+  #handshakeAt = -Infinity;
   #lastAnswerAt: number | undefined;
   readonly #requests: number[] = [];
 
@@ -69,6 +73,29 @@ export class CandidatePair {
     return this.checks.unanswered >= SILENT_CHECKS;
   }
 
+  /** Our own address has changed since one of our checks was answered: what that showed may no longer hold. */
+  get isDoubted(): boolean {
+    return this.#isDoubted;
+  }
+
+  /** See {@link isDoubted}; asks again, quickly. */
+  doubt(): void {
+    this.#isDoubted = true;
+    this.checks.restart();
+  }
+
+  /** The controlling side's choice, or ours if that is us. */
+  nominate(now: number): void {
+    if (!this.isNominated) this.#nominatedAt = now;
+    this.nomination = "nominated";
+    this.checks.expedite();
+  }
+
+  /** The peer, who controls, sent a handshake this way: it does so on the path that it takes. */
+  noteHandshake(now: number): void {
+    this.#handshakeAt = now;
+  }
+
   /** Computes the priority; whenever a candidate or the role changed. */
   prioritise(controlling: boolean): void {
     const own = this.local.candidate.priority, peer = this.remote.candidate.priority;
@@ -86,14 +113,16 @@ export class CandidatePair {
 
   noteAnswer(now: number): void {
     this.succeeded = true;
+    this.#isDoubted = false;
     this.#lastAnswerAt = now;
   }
 
   /**
-   * True when the peer went on with `other` and left this pair: since the last sign of life here it checked `other`
-   * several times, over a while that no loss of single datagrams explains.
+   * True when the peer went on with `other` and left this pair: its latest handshake came on `other`, or since the last
+   * sign of life here it checked `other` several times, over a while that no loss of single datagrams explains.
    */
   isDesertedFor(other: CandidatePair): boolean {
+    if (other.#handshakeAt > Math.max(this.#handshakeAt, this.#nominatedAt)) return true;
     const heardAt = Math.max(this.lastRequestAt ?? -Infinity, this.#lastAnswerAt ?? -Infinity);
     const requests = other.#requests;
     return requests.length === REMEMBERED_REQUESTS && requests[0]! > heardAt &&

@@ -18,6 +18,7 @@
  * The node owns relays and demultiplexing; a connection only says what it wants to send and over which base.
  */
 import { type Candidate, formatCandidate, type IceAgent, type IceState, type IceTiming } from "../ice/mod.ts";
+import { optimisticCandidates, parseCandidate } from "../ice/mod.ts";
 import type { SocketAddress } from "../packet/address.ts";
 import { Path } from "../packet/path.ts";
 import type { Tunnel } from "../wireguard/mod.ts";
@@ -165,9 +166,33 @@ export class Connection implements Sleeper {
     if (adopted) this.#announce(adopted);
   }
 
+  /** The peer's candidate as it was signalled, and what may be guessed from it; undefined when it is malformed. */
+  addRemoteCandidate(text: string, now: number): Candidate | undefined {
+    const candidate = parseCandidate(text);
+    if (!candidate) return undefined;
+    this.agent.addRemoteCandidate(candidate, now);
+    for (const guess of optimisticCandidates(this.agent.remoteCandidates)) {
+      this.agent.addRemoteCandidate(guess, now);
+    }
+    return candidate;
+  }
+
+  /** What is malformed or unknown is ignored. */
+  removeRemoteCandidate(text: string, now: number): void {
+    const candidate = parseCandidate(text);
+    if (candidate) this.agent.removeRemoteCandidate(candidate, now);
+  }
+
   /** Announces every candidate again: the peer may have lost its side (spec snownet §6.1, aebfcd5). */
   announceAll(): void {
     for (const candidate of this.agent.localCandidates) this.#announce(candidate);
+  }
+
+  /** The network has changed (see `IceAgent.doubt`): every path is asked anew, at the pace of a busy connection. */
+  doubt(base: SocketAddress | undefined, now: number): void {
+    this.agent.doubt(base, now);
+    this.wake(now);
+    this.wakeAt = now;
   }
 
   /**

@@ -228,7 +228,10 @@ export class Demux {
     }
     if (!connection) return this.#count.unknownIndex();
     if (type === MessageType.CookieReply) connection.tunnel.handleHandshake(message, from.bytes, now);
-    else connection.tunnel.handleAdmitted(message, now, opened);
+    else {
+      const outcome = connection.tunnel.handleAdmitted(message, now, opened);
+      if (outcome === "initiation-accepted") connection.agent.noteHandshake(from, local, now);
+    }
     connection.drive(now);
     this.#node.collect(connection, now);
   }

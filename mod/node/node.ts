@@ -6,7 +6,7 @@
  * comes out of `pollTransmit` and `pollEvent`. Tunnelled data never leaves the slab: `handleDatagram` opens it in
  * place and says where the plaintext is, `prepareSend` says where and with which session to seal.
  */
-import { type Candidate, optimisticCandidates, parseCandidate, relayCandidate } from "../ice/mod.ts";
+import type { Candidate } from "../ice/mod.ts";
 import type { SocketAddress } from "../packet/address.ts";
 import type { Counters } from "../packet/counters.ts";
 import type { Transmit } from "../packet/transmit.ts";
@@ -22,6 +22,7 @@ import { Demux } from "./demux.ts";
 import { Directory } from "./directory.ts";
 import { Fifo } from "./fifo.ts";
 import { LocalCandidates } from "./local_candidates.ts";
+import { NetworkWatch } from "./network_watch.ts";
 import { type RelayNews, Relays } from "./relays.ts";
 import type { ConnectionRequest, NodeEvent, NodeStatus, RelayDescription } from "./types.ts";
 
@@ -49,6 +50,7 @@ export class Node {
   readonly #events = new Fifo<NodeEvent>();
   readonly #transmits = new Fifo<Transmit>();
   readonly #alarm = new Alarm<Connection>();
+  readonly #network = new NetworkWatch();
   #sweepAt: number | undefined;
   /** Relays came or went since every connection was known to have one. */
   #mayLackRelays = false;
@@ -131,16 +133,9 @@ export class Node {
     const connection = this.#directory.get(peerId);
     if (!connection) return;
     for (const text of texts) {
-      const candidate = parseCandidate(text);
-      if (!candidate) {
-        this.#count.badCandidates();
-        continue;
-      }
-      connection.agent.addRemoteCandidate(candidate, now);
-      for (const guess of optimisticCandidates(connection.agent.remoteCandidates)) {
-        connection.agent.addRemoteCandidate(guess, now);
-      }
-      if (candidate.kind !== "host") this.#bind(connection, candidate.address, now);
+      const candidate = connection.addRemoteCandidate(text, now);
+      if (!candidate) this.#count.badCandidates();
+      else if (candidate.kind !== "host") this.#bind(connection, candidate.address, now);
     }
     connection.wake(now);
     connection.drive(now);
@@ -150,10 +145,7 @@ export class Node {
   removeRemoteCandidates(peerId: string, texts: readonly string[], now: number): void {
     const connection = this.#directory.get(peerId);
     if (!connection) return;
-    for (const text of texts) {
-      const candidate = parseCandidate(text);
-      if (candidate) connection.agent.removeRemoteCandidate(candidate, now);
-    }
+    for (const text of texts) connection.removeRemoteCandidate(text, now);
     connection.drive(now);
     this.#collect(connection, now);
   }
@@ -172,6 +164,12 @@ export class Node {
   releaseRelays(now: number): void {
     this.#relays.release(now);
     this.#collectRelays(now);
+  }
+
+  /** This host's links, addresses or routes have changed; as often as it likes to. */
+  networkChanged(now: number): void {
+    this.#network.noteChange();
+    this.#watchNetwork(now);
   }
 
   // Packets -------------------------------------------------------------------------------------------------------
@@ -236,14 +234,7 @@ export class Node {
 
   /** For an operator's eyes. */
   status(): NodeStatus {
-    return {
-      relays: this.#relays.all().map((a) => ({
-        id: a.relayId,
-        ready: this.#relays.isReady(a.relayId),
-        rtt: a.rtt,
-      })),
-      connections: [...this.#directory.all()].map((c) => c.status()),
-    };
+    return { relays: this.#relays.status(), connections: [...this.#directory.all()].map((c) => c.status()) };
   }
 
   // Time and output -----------------------------------------------------------------------------------------------
@@ -260,6 +251,7 @@ export class Node {
         connection.wakeAt = now;
       }
     }
+    if (this.#network.dueAt <= now) this.#watchNetwork(now);
     if (this.#alarm.at <= now) this.#driveDue(now);
     this.#collectRelays(now);
     this.#migrate(now);
@@ -267,7 +259,12 @@ export class Node {
 
   /** When `handleTimeout` wants to be called, in ms; undefined = not by itself. */
   pollTimeout(): number | undefined {
-    const next = Math.min(this.#sweepAt ?? Infinity, this.#relays.pollTimeout(), this.#alarm.at);
+    const next = Math.min(
+      this.#sweepAt ?? Infinity,
+      this.#relays.pollTimeout(),
+      this.#alarm.at,
+      this.#network.dueAt,
+    );
     return next === Infinity ? undefined : next;
   }
 
@@ -289,6 +286,19 @@ export class Node {
       this.#events.push({ type: "failed", peerId: request.peerId, reason: error.message });
       return undefined;
     }
+  }
+
+  /** See `network_watch.ts`. What comes of the relays' answers is their news ("moved"). */
+  #watchNetwork(now: number): void {
+    if (this.#network.takeVerdict(now) && !this.#relays.hasHeardSince(this.#network.probedAt)) {
+      this.#network.noteDoubt(now);
+      this.#events.push({ type: "network-doubtful" });
+      for (const connection of this.#directory.all()) connection.doubt(undefined, now);
+    }
+    if (!this.#network.takeProbe(now)) return;
+    this.#relays.probeAll(now);
+    this.#collectRelays(now);
+    this.#events.push({ type: "network-changed" });
   }
 
   #driveDue(now: number): void {
@@ -319,12 +329,7 @@ export class Node {
   }
 
   #offerRelayed(connection: Connection): void {
-    const allocation = this.#relays.get(connection.relayId);
-    if (!allocation) return;
-    for (const family of [4, 6] as const) {
-      const address = allocation.relayedAddress(family);
-      if (address) connection.offer(relayCandidate(address, allocation.activeSocket?.family ?? family));
-    }
+    for (const candidate of this.#relays.candidatesOn(connection.relayId)) connection.offer(candidate);
   }
 
   #touch(connection: Connection, now: number): void {
@@ -422,10 +427,10 @@ export class Node {
     switch (news.type) {
       case "moved":
         this.#events.push({ type: "moved" });
-        // What was signalled over the portal's old connection just now may be lost with it.
         for (const connection of this.#directory.all()) {
+          connection.doubt(news.base, now);
+          // What was signalled over the portal's old connection just now may be lost with it.
           connection.announceAll();
-          connection.wakeAt = now;
         }
         return;
       case "host":

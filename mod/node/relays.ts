@@ -10,18 +10,23 @@
  * are not a peer's. A connection gets a relay at random among those whose measured round trip is close to the best:
  * load spreads over similar relays, and distant ones stay a last resort.
  */
+import { type Candidate, relayCandidate } from "../ice/mod.ts";
 import type { RandomBytes } from "../crypto/types.ts";
 import { ADDRESS_RECORD_SIZE, type SocketAddress } from "../packet/address.ts";
 import type { Transmit } from "../packet/transmit.ts";
 import { Allocation } from "../turn/mod.ts";
 import { Fifo } from "./fifo.ts";
 import { sampleByRoundTrip } from "./relay_sample.ts";
-import type { RelayDescription } from "./types.ts";
+import type { NodeStatus, RelayDescription } from "./types.ts";
 
 const FORMER_RELAYS = 64;
 const RECORD_WORDS = ADDRESS_RECORD_SIZE / 4;
 /** Pauses before a silent relay is tried again, doubling, ms. */
 const FIRST_PAUSE = 1_000, LAST_PAUSE = 60_000;
+/** For so long after a probe another public address means another network; else a NAT's moods explain it, too. */
+const PROBE_WINDOW = 10_000;
+/** All relays have said what there is to say of a move, ms. */
+const MOVE_WINDOW = 5_000;
 
 export interface RelaysOptions {
   readonly random: RandomBytes;
@@ -32,8 +37,8 @@ export interface RelaysOptions {
 export type RelayNews =
   /** Packets reach us at this address of ours. */
   | { readonly type: "host"; readonly address: SocketAddress }
-  /** A relay hears us from another local address than before; `host` follows. */
-  | { readonly type: "moved" }
+  /** Our packets to a relay now leave from another address than before, or through another NAT. */
+  | { readonly type: "moved"; readonly base: SocketAddress }
   /** They do at this address, too, and then come to `base`. */
   | { readonly type: "server-reflexive"; readonly address: SocketAddress; readonly base: SocketAddress }
   /** The relay has a new address for us. */
@@ -60,10 +65,12 @@ export class Relays {
   readonly #ready = new Set<string>();
   readonly #silent = new Map<string, Silence>();
   readonly #former: string[] = [];
-  /** Where answers came to last, by relay and family. */
-  readonly #locals = new Map<string, string>();
-  /** The address that the last move led to: the other relays' answers are no news. */
+  /** Where answers came to last, and our public address that they told, by relay and family. */
+  readonly #whereabouts = new Map<string, string>();
+  /** The local address that the last move led to: what the other relays say of it is no news. */
   #movedTo: string | undefined;
+  #movedAt = -Infinity;
+  #probedAt = -Infinity;
   readonly #transmits = new Fifo<Transmit>();
   readonly #news = new Fifo<RelayNews>();
   /** The map's values, renewed with it: the packet path looks at them. */
@@ -87,9 +94,22 @@ export class Relays {
     return this.#list;
   }
 
+  status(): NodeStatus["relays"] {
+    return this.#list.map(({ relayId: id, rtt }) => ({ id, ready: this.isReady(id), rtt }));
+  }
+
   /** The relay has an address for us. */
   isReady(id: string): boolean {
     return this.#ready.has(id);
+  }
+
+  /** Our candidates on this relay. */
+  candidatesOn(id: string | undefined): Candidate[] {
+    const allocation = this.get(id);
+    return ([4, 6] as const).flatMap((family) => {
+      const address = allocation?.relayedAddress(family);
+      return address ? [relayCandidate(address, allocation?.activeSocket?.family ?? family)] : [];
+    });
   }
 
   /** The allocation whose relay has exactly the socket of this address record (index of its first word). */
@@ -167,6 +187,25 @@ export class Relays {
     for (const { relayId } of this.#list) this.verify(relayId, now);
   }
 
+  /** The host's network has changed: every relay is asked at once where we are now, silent ones too. */
+  probeAll(now: number): void {
+    this.#probedAt = now;
+    for (const allocation of this.#list) {
+      allocation.probe(now);
+      this.settle(allocation, now);
+    }
+    for (const [id, { relay, retryAt }] of this.#silent) {
+      if (retryAt === Infinity) continue;
+      this.#silent.set(id, { relay, pause: FIRST_PAUSE, retryAt: Infinity });
+      this.#add(relay, now);
+    }
+  }
+
+  /** True when any relay was heard from at this time or later. */
+  hasHeardSince(at: number): boolean {
+    return this.#list.some(({ heardAt }) => heardAt >= at);
+  }
+
   /** Takes what an allocation has to send and say; after everything that is done to it directly. */
   settle(allocation: Allocation, now: number): void {
     const { relayId } = allocation;
@@ -176,7 +215,8 @@ export class Relays {
       else if (event.type === "invalidated") {
         this.#news.push({ type: "withdrawn", relayId, addresses: event.addresses });
       } else {
-        if (event.type === "host") this.#noteLocal(relayId, event.address);
+        if (event.type === "host") this.#noteLocal(relayId, event.address, now);
+        else this.#noteMapped(relayId, event.address, event.base, now);
         this.#news.push(event);
       }
     }
@@ -292,14 +332,33 @@ export class Relays {
   }
 
   /** Compared per relay: a host with several networks may well reach different relays from different addresses. */
-  #noteLocal(relayId: string, address: SocketAddress): void {
-    const key = `${relayId} ${address.family}`, before = this.#locals.get(key);
-    this.#locals.delete(key);
-    this.#locals.set(key, address.key);
-    if (this.#locals.size > FORMER_RELAYS) this.#locals.delete(this.#locals.keys().next().value!);
+  #noteLocal(relayId: string, address: SocketAddress, now: number): void {
+    const before = this.#replace(`${relayId} ${address.family} local`, address.key);
     if (before === undefined || before === address.key || this.#movedTo === address.key) return;
-    this.#movedTo = address.key;
-    this.#news.push({ type: "moved" });
+    this.#move(address, now);
+  }
+
+  /** Many networks give the same private address, but hardly any two the same public one. */
+  #noteMapped(relayId: string, address: SocketAddress, base: SocketAddress, now: number): void {
+    const before = this.#replace(`${relayId} ${address.family} public`, address.ip);
+    if (before === undefined || before === address.ip || now - this.#probedAt >= PROBE_WINDOW) return;
+    if (this.#movedTo !== base.key || now - this.#movedAt >= MOVE_WINDOW) this.#move(base, now);
+  }
+
+  #move(base: SocketAddress, now: number): void {
+    this.#movedTo = base.key;
+    this.#movedAt = now;
+    this.#news.push({ type: "moved", base });
+  }
+
+  #replace(key: string, value: string): string | undefined {
+    const before = this.#whereabouts.get(key);
+    this.#whereabouts.delete(key);
+    this.#whereabouts.set(key, value);
+    if (this.#whereabouts.size > 2 * FORMER_RELAYS) {
+      this.#whereabouts.delete(this.#whereabouts.keys().next().value!);
+    }
+    return before;
   }
 
   /** A relay is ready from the first address on that it gives us, of whichever family. */

@@ -43,6 +43,10 @@ export type NodeEvent =
   | { readonly type: "failed"; readonly peerId: string; readonly reason: string }
   /** Our own address has changed: connections that are tied to it (the portal's) can't work any more. */
   | { readonly type: "moved" }
+  /** This host's network has changed, perhaps for the better: who waits for it need wait no longer. */
+  | { readonly type: "network-changed" }
+  /** It has, and since then no relay answers: nobody knows what else still works. */
+  | { readonly type: "network-doubtful" }
   /** The last relay is lost: ask the portal for others. */
   | { readonly type: "no-relays" }
   | {

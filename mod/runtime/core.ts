@@ -2,10 +2,13 @@
 import { Tun } from "../../ffi/deno_tun/mod.ts";
 import { createLibcryptoAead } from "../../ffi/crypto_libcrypto.ts";
 import { createLibcryptoDh } from "../../ffi/crypto_libcrypto_dh.ts";
+import { SystemError } from "../../ffi/errno.ts";
+import { NetworkMonitor, RouteSocket } from "../../ffi/netlink/mod.ts";
 import { SlabPointers } from "../../ffi/slab_pointers.ts";
 import { UdpSocket } from "../../ffi/udp/mod.ts";
 import { chooseAead, chooseDh, NobleAead, NobleDh, NodeAead, NodeDh, WasmAead } from "../crypto/mod.ts";
 import type { Aead, Dh } from "../crypto/types.ts";
+import { ROUTING_TABLE } from "../host/mod.ts";
 import { Node, type Timings } from "../node/mod.ts";
 import { Counters, Kernels, PacketQueue, Slab, Splitter, TransmitQueue } from "../packet/mod.ts";
 import type { ClientEvent, GatewayEvent } from "../portal/types.ts";
@@ -24,6 +27,7 @@ export interface RunningCore {
   readonly core: Core & { shutdown(now: number): void };
   readonly tun: TunPort;
   readonly sockets: readonly UdpSocket[];
+  readonly monitor: NetworkMonitor | undefined;
   readonly packets: PacketQueue;
   readonly transmits: TransmitQueue;
   readonly counters: Counters;
@@ -50,7 +54,9 @@ export function createCore(
   const kernels = new Kernels(slab);
   const device = Tun.open({ name: tunnel.tunName, vnetHeader: true });
   const sockets: UdpSocket[] = [];
+  const monitor = openMonitor(tunnel.tunName, post);
   const close = () => {
+    monitor?.close();
     for (const socket of sockets) socket.close();
     device.close();
   };
@@ -85,6 +91,7 @@ export function createCore(
       ...endpoint,
       tun,
       sockets,
+      monitor,
       packets,
       transmits,
       counters,
@@ -153,6 +160,20 @@ function openSockets(
   }
   if (sockets.length === 0) throw new Error(problems.join(" "));
   for (const message of problems) post({ type: "log", level: "info", message, fields: {} });
+}
+
+/** Without it a change of our own address is noticed by what does not come any more: that takes its time. */
+function openMonitor(tunName: string, post: (message: FromData) => void): NetworkMonitor | undefined {
+  try {
+    using routes = new RouteSocket();
+    const link = routes.link(tunName)?.index;
+    return NetworkMonitor.open({ link, table: ROUTING_TABLE });
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const message = "A change of this host's address will be noticed late";
+    post({ type: "log", level: "info", message, fields: { reason: error.message } });
+    return undefined;
+  }
 }
 
 /** The fastest cipher that passes its self-test, or the one that the operator insists on. */

@@ -1,5 +1,6 @@
 /**
- * The data thread's loop (design §1, §3): wait for TUN, sockets, a wake-up or the core's next timeout; drain; flush.
+ * The data thread's loop (design §1, §3): wait for TUN, sockets, news of the host's network, a wake-up or the core's
+ * next timeout; drain; flush.
  *
  * The wait blocks in `poll(2)`; that is the least latency to be had (spec dataplane §4). Work is done in rounds of a
  * bounded batch from each side, so that neither direction starves the other. Output leaves when a batch is done or
@@ -10,6 +11,7 @@
 import { POLLIN, POLLOUT } from "../../ffi/libc.ts";
 import type { EventFd } from "../../ffi/poll.ts";
 import { Poller } from "../../ffi/poll.ts";
+import type { NetworkMonitor } from "../../ffi/netlink/mod.ts";
 import type { UdpSocket } from "../../ffi/udp/mod.ts";
 import type { DataPath } from "../gateway/mod.ts";
 import type { Counters, PacketQueue, Transmit, TransmitQueue } from "../packet/mod.ts";
@@ -26,13 +28,17 @@ const FLUSH_PACKETS = 1024;
 /** Longest wait for a socket that takes no more; then what is left is dropped and counted. */
 const MAX_STALL_MS = 100;
 const MAX_ERRORS_IN_A_ROW = 100;
-const WAKE = 0, TUN = 1, FIRST_SOCKET = 2;
+const WAKE = 0, TUN = 1, MONITOR = 2, FIRST_SOCKET = 3;
+/** Named to a poll, it is ignored. */
+const NO_FD = -1;
 
 /** The part of a gateway or client that the loop drives. */
 export interface Core {
   readonly path: DataPath;
   handleTimeout(now: number): void;
   pollTimeout(): number | undefined;
+  /** This host's links, addresses or routes have changed; said as often as it happens. */
+  networkChanged(now: number): void;
   /** Acts on what a batch of packets has caused. */
   drain(now: number): void;
   pollTransmit(): Transmit | undefined;
@@ -43,6 +49,8 @@ export interface DataLoopOptions {
   readonly tun: TunPort;
   readonly sockets: readonly UdpSocket[];
   readonly wake: EventFd;
+  /** The kernel's news of this host's network; undefined where they can't be had. */
+  readonly monitor: NetworkMonitor | undefined;
   readonly packets: PacketQueue;
   readonly transmits: TransmitQueue;
   readonly counters: Counters;
@@ -67,7 +75,8 @@ export class DataLoop {
 
   constructor(options: DataLoopOptions) {
     this.#options = options;
-    this.#poller = new Poller([options.wake.fd, options.tun.fd, ...options.sockets.map((s) => s.fd)]);
+    const { wake, tun, monitor, sockets } = options;
+    this.#poller = new Poller([wake.fd, tun.fd, monitor?.fd ?? NO_FD, ...sockets.map(({ fd }) => fd)]);
     this.#stalled = options.counters.register("drop_datagram_socket_stalled");
     this.#failed = options.counters.register("loop_failed_rounds");
     this.#waits = options.counters.register("loop_waits");
@@ -133,8 +142,9 @@ export class DataLoop {
 
   /** One batch from each side; true when there may be more. */
   #round(now: number): boolean {
-    const { sockets } = this.#options;
+    const { sockets, monitor, core } = this.#options;
     let more = false;
+    if (monitor && this.#poller.readable(MONITOR) && monitor.drain()) core.networkChanged(now);
     for (let i = 0; i < sockets.length; i++) {
       if (this.#poller.readable(FIRST_SOCKET + i) && this.#drainSocket(sockets[i]!, now)) more = true;
     }

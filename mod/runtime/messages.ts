@@ -88,6 +88,8 @@ export type FromData =
   | { readonly type: "portal"; readonly command: GatewayCommand | ClientCommand }
   /** Our own address has changed. */
   | { readonly type: "moved" }
+  /** This host's network has changed; `doubtful`: and since then no relay answers. */
+  | { readonly type: "network"; readonly doubtful: boolean }
   | { readonly type: "interface"; readonly interface: TunnelInterface; readonly networks: readonly string[] }
   | { readonly type: "names"; readonly request: NameRequest }
   | {

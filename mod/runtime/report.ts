@@ -62,6 +62,10 @@ export function reportNode(event: NodeEvent, peer: "client" | "gateway"): FromDa
       );
     case "moved":
       return { type: "moved" };
+    case "network-changed":
+      return { type: "network", doubtful: false };
+    case "network-doubtful":
+      return { type: "network", doubtful: true };
     default:
       return undefined;
   }

@@ -183,6 +183,10 @@ class TunnelRuntime implements Runtime {
       case "moved":
         log.info("This host's address has changed; connecting to the portal anew");
         return this.#portal?.reconnect();
+      case "network":
+        if (!message.doubtful) return this.#portal?.retry();
+        log.info("No relay answers since this host's network changed; checking every path");
+        return this.#portal?.verify();
       case "interface":
         return this.#configure(message);
       case "names":

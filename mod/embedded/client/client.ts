@@ -186,6 +186,12 @@ export class Client implements Gate {
     return undefined;
   }
 
+  /** See `Node.networkChanged`. */
+  networkChanged(now: number): void {
+    this.#node.networkChanged(now);
+    this.drain(now);
+  }
+
   // Time and output -----------------------------------------------------------------------------------------------
 
   handleTimeout(now: number): void {
