@@ -25,30 +25,39 @@ export class HmacSha1 {
     keyState(short, OPAD, this.#outer);
   }
 
-  /** The 20-byte code of `head` (64 bytes at most) followed by bytes[start, end). */
-  sign(head: Uint8Array, bytes: Uint8Array, start: number, end: number): Uint8Array<ArrayBuffer> {
+  /**
+   * The 20-byte code of `head` (64 bytes at most) followed by bytes[start, end): written to `target` at `at`, which
+   * may lie in `bytes` behind `end`. Returns `target`.
+   */
+  sign(
+    head: Uint8Array,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    target: Uint8Array = new Uint8Array(DIGEST),
+    at = 0,
+  ): Uint8Array {
     state.set(this.#inner);
     const length = head.length + end - start;
-    let at = start;
-    let filled = head.length;
-    buffer.set(head);
-    while (at < end) {
-      const part = Math.min(BLOCK - filled, end - at);
-      for (let i = 0; i < part; i++) buffer[filled + i] = bytes[at + i]!;
-      at += part;
-      filled += part;
-      if (filled < BLOCK) break;
+    let next = start, filled = head.length;
+    for (let i = 0; i < filled; i++) buffer[i] = head[i]!;
+    while (filled + end - next >= BLOCK) {
+      if (filled === 0) {
+        compress(bytes, next);
+        next += BLOCK;
+        continue;
+      }
+      while (filled < BLOCK) buffer[filled++] = bytes[next++]!;
       compress(buffer, 0);
       filled = 0;
     }
+    while (next < end) buffer[filled++] = bytes[next++]!;
     finish(filled, BLOCK + length);
-    const digest = new Uint8Array(DIGEST);
-    writeState(digest);
+    writeState(buffer, 0);
     state.set(this.#outer);
-    buffer.set(digest);
     finish(DIGEST, BLOCK + DIGEST);
-    writeState(digest);
-    return digest;
+    writeState(target, at);
+    return target;
   }
 }
 
@@ -60,7 +69,7 @@ function sha1(bytes: Uint8Array): Uint8Array {
   buffer.set(bytes.subarray(at));
   finish(bytes.length - at, bytes.length);
   const digest = new Uint8Array(DIGEST);
-  writeState(digest);
+  writeState(digest, 0);
   return digest;
 }
 
@@ -85,8 +94,8 @@ function finish(filled: number, length: number): void {
   compress(buffer, 0);
 }
 
-function writeState(target: Uint8Array): void {
-  for (let i = 0; i < DIGEST; i++) target[i] = state[i >> 2]! >>> (24 - 8 * (i & 3));
+function writeState(target: Uint8Array, at: number): void {
+  for (let i = 0; i < DIGEST; i++) target[at + i] = state[i >> 2]! >>> (24 - 8 * (i & 3));
 }
 
 function compress(bytes: Uint8Array, offset: number): void {

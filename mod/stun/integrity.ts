@@ -24,21 +24,24 @@ export function longTermKey(username: string, realm: string, password: string): 
 /** True when `message` carries a MESSAGE-INTEGRITY made with `key`; compares in constant time. */
 export function verifyIntegrity(message: StunMessage, key: Uint8Array): boolean {
   if (!message.hasIntegrity) return false;
-  const expected = messageIntegrity(message.raw, message.integrityOffset, key);
-  const start = message.integrityOffset + 4;
+  const { raw, integrityOffset: end } = message;
+  for (let i = 0; i < HEADER_SIZE; i++) header[i] = raw[i]!;
+  const length = end + 4 + INTEGRITY_SIZE - HEADER_SIZE;
+  header[2] = length >> 8;
+  header[3] = length;
+  keyed(key).sign(header, raw, HEADER_SIZE, end, expected, 0);
   let difference = 0;
-  for (let i = 0; i < INTEGRITY_SIZE; i++) difference |= expected[i]! ^ message.raw[start + i]!;
+  for (let i = 0; i < INTEGRITY_SIZE; i++) difference |= expected[i]! ^ raw[end + 4 + i]!;
   return difference === 0;
 }
 
-/** The 20-byte value of a MESSAGE-INTEGRITY attribute that starts at `end` of `bytes`. */
-export function messageIntegrity(bytes: Uint8Array, end: number, key: Uint8Array): Uint8Array {
-  const header = bytes.slice(0, HEADER_SIZE);
-  const length = end + 4 + INTEGRITY_SIZE - HEADER_SIZE;
-  header[2] = length >> 8;
-  header[3] = length & 255;
-  return keyed(key).sign(header, bytes, HEADER_SIZE, end);
+/** Fills in the value of the MESSAGE-INTEGRITY attribute at `at` of `bytes`, whose header states its end as its own. */
+export function writeIntegrity(bytes: Uint8Array, at: number, key: Uint8Array): void {
+  keyed(key).sign(NOTHING, bytes, 0, at, bytes, at + 4);
 }
+
+const NOTHING = new Uint8Array(0);
+const header = new Uint8Array(HEADER_SIZE), expected = new Uint8Array(INTEGRITY_SIZE);
 
 /** Prepared keys, for as long as their owners keep the bytes (and don't change them). */
 const prepared = new WeakMap<Uint8Array, HmacSha1>();

@@ -4,6 +4,14 @@ import { hmac } from "@noble/hashes/hmac.js";
 import { sha1 } from "@noble/hashes/legacy.js";
 import { HmacSha1 } from "../../mod/stun/hmac_sha1.ts";
 
+/** Into the middle of a buffer, whose other bytes stay. */
+function sign(hmac: HmacSha1, head: Uint8Array, message: Uint8Array, start: number): Uint8Array {
+  const target = new Uint8Array(24).fill(0xee);
+  hmac.sign(head, message, start, message.length, target, 2);
+  assert.deepEqual([...target.subarray(0, 2), ...target.subarray(22)], [0xee, 0xee, 0xee, 0xee]);
+  return target.subarray(2, 22);
+}
+
 const bytes = (maxLength: number) => fc.uint8Array({ maxLength });
 
 Deno.test("HMAC-SHA1 equals the library's for any key, head and message", () => {
@@ -12,7 +20,7 @@ Deno.test("HMAC-SHA1 equals the library's for any key, head and message", () => 
     const expected = hmac(sha1, key, new Uint8Array([...head, ...message.subarray(start)]));
     const prepared = new HmacSha1(key);
     for (let again = 0; again < 2; again++) {
-      assert.deepEqual(prepared.sign(head, message, start, message.length), expected);
+      assert.deepEqual(sign(prepared, head, message, start), expected);
     }
   }));
 });
@@ -22,10 +30,6 @@ Deno.test("HMAC-SHA1 is right around the block boundaries", () => {
   for (let length = 0; length <= 200; length++) {
     const message = new Uint8Array(length).fill(length);
     const expected = hmac(sha1, key, message);
-    assert.deepEqual(
-      new HmacSha1(key).sign(new Uint8Array(0), message, 0, length),
-      expected,
-      `${length} bytes`,
-    );
+    assert.deepEqual(sign(new HmacSha1(key), new Uint8Array(0), message, 0), expected, `${length} bytes`);
   }
 });
