@@ -46,6 +46,12 @@ export const IN_PKTINFO = { size: 12, interfaceIndex: 0, specDst: 4, address: 8 
 /** struct in6_pktinfo { in6_addr ipi6_addr; unsigned ipi6_ifindex } */
 export const IN6_PKTINFO = { size: 20, address: 0, interfaceIndex: 16 } as const;
 
+/** struct sock_filter { __u16 code; __u8 jt; __u8 jf; __u32 k } */
+export const SOCK_FILTER = { size: 8, code: 0, ifTrue: 2, ifFalse: 3, k: 4 } as const;
+
+/** struct sock_fprog { unsigned short len; struct sock_filter *filter } */
+export const SOCK_FPROG = { size: 16, length: 0, filter: 8 } as const;
+
 /** struct pollfd { int fd; short events; short revents } */
 export const POLLFD = { size: 8, fd: 0, events: 4, revents: 6 } as const;
 

@@ -11,6 +11,7 @@ import type { IpFamily } from "../../mod/packet/address.ts";
 
 export const SOL_SOCKET = 1, SOL_IP = 0, SOL_IPV6 = 41, SOL_UDP = 17;
 export const SO_SNDBUF = 7, SO_RCVBUF = 8, SO_SNDBUFFORCE = 32, SO_RCVBUFFORCE = 33, SO_MARK = 36;
+export const SO_MEMINFO = 55, SK_MEMINFO_DROPS = 8, SK_MEMINFO_VARS = 9;
 export const IP_TOS = 1, IP_PKTINFO = 8, IP_MTU_DISCOVER = 10, IP_RECVTOS = 13;
 export const IPV6_MTU_DISCOVER = 23, IPV6_V6ONLY = 26, IPV6_RECVPKTINFO = 49, IPV6_PKTINFO = 50;
 export const IPV6_DONTFRAG = 62, IPV6_RECVTCLASS = 66, IPV6_TCLASS = 67, IPV6_ADDR_PREFERENCES = 72;
@@ -78,4 +79,11 @@ export function setOption(fd: number, level: number, option: number, value: numb
 export function getOption(fd: number, level: number, option: number): number {
   const value = new Uint32Array(1);
   return libc().getsockopt(fd, level, option, value, new Uint32Array([4])) === 0 ? value[0]! : -errno();
+}
+
+/** Datagrams that the kernel has dropped for this socket: refused by its filter, or no room in its buffer. */
+export function droppedByKernel(fd: number): number {
+  const values = new Uint32Array(SK_MEMINFO_VARS);
+  const got = libc().getsockopt(fd, SOL_SOCKET, SO_MEMINFO, values, new Uint32Array([values.byteLength]));
+  return got === 0 ? values[SK_MEMINFO_DROPS]! : 0;
 }

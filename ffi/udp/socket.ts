@@ -5,10 +5,11 @@
  * a datagram needs (local address, ECN, segment size) goes through control messages: see `receiver.ts` and
  * `sender.ts`, which this class joins to one face for the data loop.
  */
-import { EADDRINUSE, EAFNOSUPPORT, errno, SystemError } from "../errno.ts";
+import { describeErrno, EADDRINUSE, EAFNOSUPPORT, errno, SystemError } from "../errno.ts";
 import { AF_INET, AF_INET6, libc, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } from "../libc.ts";
 import { SOCKADDR_IN, SOCKADDR_IN6 } from "../structs.ts";
-import { applyOptions } from "./options.ts";
+import { attachFilter } from "./filter.ts";
+import { applyOptions, droppedByKernel } from "./options.ts";
 import { Receiver } from "./receiver.ts";
 import { Sender } from "./sender.ts";
 import type { IpFamily } from "../../mod/packet/address.ts";
@@ -36,6 +37,8 @@ export interface UdpBinding {
   readonly sendBufferBytes?: number;
   /** SO_MARK; absent: none. */
   readonly mark?: number;
+  /** True: the kernel drops what can be no protocol of the tunnel (`filter.ts`). */
+  readonly filtered?: boolean;
 }
 
 export interface UdpSocketOptions extends UdpBinding {
@@ -61,6 +64,10 @@ export class UdpSocket {
 
   readonly #receiver: Receiver;
   readonly #sender: Sender;
+  readonly #counters: Counters;
+  readonly #droppedByKernel: number;
+  /** As the kernel counts, modulo 2^32. */
+  #dropped = 0;
   #closed = false;
 
   private constructor(
@@ -74,6 +81,8 @@ export class UdpSocket {
   ) {
     this.#receiver = new Receiver({ fd, family, port, slab, counters, buffers: receiveBuffers });
     this.#sender = new Sender({ fd, family, slab, counters });
+    this.#counters = counters;
+    this.#droppedByKernel = counters.register("udp_receive_dropped");
   }
 
   /** Throws a SystemError: no such family on this host, port taken and required, no packet information. */
@@ -126,6 +135,13 @@ export class UdpSocket {
     return this.#sender.send(queue, start);
   }
 
+  /** Brings the counter of what the kernel dropped by itself up to date; a system call. */
+  countDropped(): void {
+    const dropped = droppedByKernel(this.fd);
+    this.#counters.add(this.#droppedByKernel, (dropped - this.#dropped) >>> 0);
+    this.#dropped = dropped;
+  }
+
   /** False once the kernel or the NIC has refused UDP_SEGMENT. */
   get segmentation(): boolean {
     return this.#sender.segmentation;
@@ -160,6 +176,10 @@ export function openUdp(options: UdpBinding): BoundSocket {
       receiveBuffer: options.receiveBufferBytes ?? DEFAULT_RECEIVE_BYTES,
       ...(options.mark === undefined ? {} : { mark: options.mark }),
     });
+    const refused = options.filtered ? attachFilter(fd) : 0;
+    if (refused !== 0) {
+      warnings.push(`Cannot attach a filter to the IPv${family} socket: ${describeErrno(refused)}.`);
+    }
     bindPort(fd, family, port, options.portRequired === true, options.address);
     return { fd, port: boundPort(fd, family), warnings };
   } catch (error) {

@@ -129,6 +129,8 @@ export const COUNTER_SECTIONS:
       tun_write_failed: "Writes to the TUN device that failed; their packets are lost.",
       udp_receive_failed: "Receive calls that failed.",
       udp_receive_incomplete: "Dropped: datagrams whose control data the kernel cut off.",
+      udp_receive_dropped:
+        "Dropped by the kernel: no protocol of ours, or no room left in the receive buffer.",
       udp_receive_truncated: "Dropped: datagrams longer than the receive buffer.",
       udp_send_buffer_full: "Times that a socket took no more for the moment.",
       udp_send_segmentation_refused: "Times that the kernel refused segmentation; sent one by one.",

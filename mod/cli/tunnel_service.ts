@@ -13,6 +13,8 @@ export function tunnelService(runtime: Runtime): Service {
     readiness: () => runtime.readiness(),
     async metrics() {
       const { counters, nameCounters } = runtime;
+      // First, since it brings some counters up to date.
+      const status = await statusOf(runtime);
       return [
         ...counterMetrics(valuesOf(runtime.counterNames(), counters)),
         ...(nameCounters ? counterMetrics(valuesOf(nameCounters.names, nameCounters)) : []),
@@ -22,7 +24,7 @@ export function tunnelService(runtime: Runtime): Service {
           help: "1 when clients can be served.",
           value: Number(runtime.readiness().ready),
         },
-        ...statusMetrics(await statusOf(runtime)),
+        ...statusMetrics(status),
       ];
     },
   };
@@ -56,6 +58,12 @@ function statusMetrics(status: RuntimeStatus | undefined): Metric[] {
   return [
     ...["direct", "relayed", "none"].map((path) =>
       gauge("connections", "Connections by the path that their packets take.", count(path), { path })
+    ),
+    gauge(
+      "connections_idle",
+      "Of these: without a packet for 20 s.",
+      status.connections.filter((connection) => connection.state === "idle").length,
+      {},
     ),
     gauge("connection_bytes", "Bytes of the present connections.", bytes("sentBytes"), { direction: "sent" }),
     gauge("connection_bytes", "", bytes("receivedBytes"), { direction: "received" }),

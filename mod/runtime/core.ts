@@ -103,7 +103,10 @@ export function createCore(
         offloads: device.offloads,
         counterNames: counters.names,
       },
-      status: () => ({ aead: aead.name, ports, ...node.status() }),
+      status: () => {
+        for (const socket of sockets) socket.countDropped();
+        return { aead: aead.name, ports, ...node.status() };
+      },
       close,
     };
   } catch (error) {
@@ -149,6 +152,7 @@ function openSockets(
         counters,
         port: tunnel.port,
         receiveBuffers: RECEIVE_BUFFERS,
+        filtered: true,
         ...(tunnel.mark === undefined ? {} : { mark: tunnel.mark }),
       });
       sockets.push(socket);

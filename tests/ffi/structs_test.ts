@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import * as structs from "../../ffi/structs.ts";
 import { IP_PKTINFO, IPV6_ADDR_PREFERENCES, IPV6_DONTFRAG, IPV6_PKTINFO } from "../../ffi/udp/options.ts";
+import * as filter from "../../ffi/udp/filter.ts";
 import * as options from "../../ffi/udp/options.ts";
 import * as monitor from "../../ffi/netlink/monitor.ts";
 import * as libc from "../../ffi/libc.ts";
@@ -10,9 +11,11 @@ const C_SOURCE = `
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -94,6 +97,24 @@ const EXPECTED: readonly (readonly [c: string, value: number, ours: number])[] =
   ["S(struct in6_pktinfo)", 20, structs.IN6_PKTINFO.size],
   ["O(struct in6_pktinfo, ipi6_addr)", 0, structs.IN6_PKTINFO.address],
   ["O(struct in6_pktinfo, ipi6_ifindex)", 16, structs.IN6_PKTINFO.interfaceIndex],
+  ["S(struct sock_filter)", 8, structs.SOCK_FILTER.size],
+  ["O(struct sock_filter, code)", 0, structs.SOCK_FILTER.code],
+  ["O(struct sock_filter, jt)", 2, structs.SOCK_FILTER.ifTrue],
+  ["O(struct sock_filter, jf)", 3, structs.SOCK_FILTER.ifFalse],
+  ["O(struct sock_filter, k)", 4, structs.SOCK_FILTER.k],
+  ["S(struct sock_fprog)", 16, structs.SOCK_FPROG.size],
+  ["O(struct sock_fprog, len)", 0, structs.SOCK_FPROG.length],
+  ["O(struct sock_fprog, filter)", 8, structs.SOCK_FPROG.filter],
+  ["BPF_LD | BPF_W | BPF_LEN", 0x80, filter.BPF.LD_W_LEN],
+  ["BPF_LD | BPF_W | BPF_ABS", 0x20, filter.BPF.LD_W_ABS],
+  ["BPF_LDX | BPF_W | BPF_LEN", 0x81, filter.BPF.LDX_W_LEN],
+  ["BPF_ALU | BPF_AND | BPF_K", 0x54, filter.BPF.ALU_AND_K],
+  ["BPF_ALU | BPF_ADD | BPF_K", 0x04, filter.BPF.ALU_ADD_K],
+  ["BPF_JMP | BPF_JEQ | BPF_K", 0x15, filter.BPF.JMP_JEQ_K],
+  ["BPF_JMP | BPF_JGT | BPF_K", 0x25, filter.BPF.JMP_JGT_K],
+  ["BPF_JMP | BPF_JGE | BPF_K", 0x35, filter.BPF.JMP_JGE_K],
+  ["BPF_JMP | BPF_JGT | BPF_X", 0x2d, filter.BPF.JMP_JGT_X],
+  ["BPF_RET | BPF_K", 0x06, filter.BPF.RET_K],
   ["S(struct pollfd)", 8, structs.POLLFD.size],
   ["O(struct pollfd, fd)", 0, structs.POLLFD.fd],
   ["O(struct pollfd, events)", 4, structs.POLLFD.events],
@@ -120,6 +141,10 @@ const EXPECTED: readonly (readonly [c: string, value: number, ours: number])[] =
   ["MSG_DONTWAIT", 64, libc.MSG_DONTWAIT],
   ["POLLIN | POLLOUT << 8", 0x401, libc.POLLIN | libc.POLLOUT << 8],
   ["SO_MARK", 36, options.SO_MARK],
+  ["SO_ATTACH_FILTER", 26, filter.SO_ATTACH_FILTER],
+  ["SO_MEMINFO", 55, options.SO_MEMINFO],
+  ["SK_MEMINFO_DROPS", 8, options.SK_MEMINFO_DROPS],
+  ["SK_MEMINFO_VARS", 9, options.SK_MEMINFO_VARS],
   ["SO_RCVBUFFORCE", 33, options.SO_RCVBUFFORCE],
   ["SO_SNDBUFFORCE", 32, options.SO_SNDBUFFORCE],
   ["IP_TOS", 1, options.IP_TOS],
