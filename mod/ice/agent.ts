@@ -103,6 +103,11 @@ export class IceAgent {
     return this.#selected && pathOf(this.#selected);
   }
 
+  /** Milliseconds there and back on that path, when a check has shown it. */
+  get roundTrip(): number | undefined {
+    return this.#selected?.roundTrip;
+  }
+
   /** All pairs, best first; for status displays. */
   get pairs(): PairStatus[] {
     return this.#checks.pairs
@@ -316,7 +321,7 @@ export class IceAgent {
     const { pair, attempt } = found;
     if (message.class === StunClass.SUCCESS) {
       pair.checks.answer(attempt, this.#timing, this.#now);
-      pair.noteAnswer(this.#now);
+      pair.noteAnswer(this.#now, attempt.sentAt);
       if (attempt.nominating && pair.nomination === "attempt") pair.nomination = "success";
     } else if (message.errorCode!.code === ROLE_CONFLICT && attempt.controlling === this.#controlling) {
       this.#switchRole();

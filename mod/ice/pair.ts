@@ -42,6 +42,7 @@ export class CandidatePair {
   #nominatedAt = -Infinity;
   #handshakeAt = -Infinity;
   #lastAnswerAt: number | undefined;
+  #roundTrip: number | undefined;
   readonly #requests: number[] = [];
 
   constructor(public local: CandidateEntry, public remote: CandidateEntry) {}
@@ -66,6 +67,11 @@ export class CandidatePair {
   /** Absolute ms of the peer's last check on this pair. */
   get lastRequestAt(): number | undefined {
     return this.#requests.at(-1);
+  }
+
+  /** Milliseconds that the last answered check took; every check is a transaction of its own. */
+  get roundTrip(): number | undefined {
+    return this.#roundTrip;
   }
 
   /** Our datagrams don't get through, judging by a row of unanswered checks. */
@@ -111,10 +117,11 @@ export class CandidatePair {
     if (this.#requests.length > REMEMBERED_REQUESTS) this.#requests.shift();
   }
 
-  noteAnswer(now: number): void {
+  noteAnswer(now: number, sentAt: number): void {
     this.succeeded = true;
     this.#isDoubted = false;
     this.#lastAnswerAt = now;
+    this.#roundTrip = now - sentAt;
   }
 
   /**

@@ -156,8 +156,18 @@ export class Connection implements Sleeper {
 
   status(): ConnectionStatus {
     const { peerId, state, sentBytes, receivedBytes, nominated } = this;
-    const path = nominated?.kind ?? "none";
-    return { peerId, state, path, remote: nominated?.remote.key, sentBytes, receivedBytes };
+    const path = nominated?.kind ?? "none", remote = nominated?.remote.key;
+    const rtt = nominated && this.agent.roundTrip;
+    return {
+      peerId,
+      state,
+      path,
+      remote,
+      rtt,
+      sentBytes,
+      receivedBytes,
+      lastHandshakeAt: this.tunnel.handshakeAt,
+    };
   }
 
   /** Gives the agent a candidate of ours; what it adopts is announced. */

@@ -61,8 +61,12 @@ export interface ConnectionStatus {
   readonly state: string;
   readonly path: PathKind | "none";
   readonly remote: string | undefined;
+  /** Milliseconds there and back on that path; undefined until measured. */
+  readonly rtt: number | undefined;
   readonly sentBytes: number;
   readonly receivedBytes: number;
+  /** Monotonic ms. */
+  readonly lastHandshakeAt: number | undefined;
 }
 
 export interface NodeStatus {

@@ -215,6 +215,11 @@ export class Tunnel {
     return now < session.establishedAt + life ? session : undefined;
   }
 
+  /** When the session in use was made; undefined without one. */
+  get handshakeAt(): number | undefined {
+    return this.#sessions.current?.establishedAt;
+  }
+
   /** True while there is a session that traffic may flow on. */
   get hasSession(): boolean {
     return this.#sessions.current !== undefined;

@@ -241,4 +241,6 @@ Deno.test("the status tells relays and connections as an operator wants them", (
   const [connection] = connections;
   assert.equal(connection?.path, "relayed");
   assert.ok(connection!.sentBytes > 0 && connection!.receivedBytes > 0);
+  assert.ok(connection!.rtt! > 0, "as the checks of its path measured it");
+  assert.ok(connection!.lastHandshakeAt! > 0 && connection!.lastHandshakeAt! <= bed.stage.world.now);
 });
