@@ -1,10 +1,11 @@
 /** The embedded relay as a service, and the options that `relay` and `up` have in common for it. */
 import { getLogger } from "@logtape/logtape";
-import { type RelayOptions, startRelay } from "../embedded/relay/mod.ts";
+import { type Relay, type RelayOptions, startRelay } from "../embedded/relay/mod.ts";
 import type { RelayPolicy } from "../embedded/portal/mod.ts";
 import { SocketAddress } from "../packet/address.ts";
 import { UsageError } from "./errors.ts";
 import { counterMetrics } from "./metrics.ts";
+import { RelayLink, type RelayLinkOptions } from "./relay_link.ts";
 import type { OptionTable, OptionValues } from "./options.ts";
 import type { Service } from "./session.ts";
 import { parseAddressOf, parseCidrs, parsePort, parsePortRange } from "./values.ts";
@@ -25,6 +26,20 @@ export const RELAY_OPTIONS = {
     kind: "text",
     value: "address",
     help: "IPv6 address that devices reach the relay at.",
+  },
+  bindIpv4: {
+    flag: "bind-ipv4",
+    env: "BIND_IP4_ADDR",
+    kind: "text",
+    value: "address",
+    help: "Local IPv4 address of the relay's sockets; all of this host when absent.",
+  },
+  bindIpv6: {
+    flag: "bind-ipv6",
+    env: "BIND_IP6_ADDR",
+    kind: "text",
+    value: "address",
+    help: "Local IPv6 address of the relay's sockets; all of this host when absent.",
   },
   relayPort: {
     flag: "relay-port",
@@ -67,8 +82,13 @@ export function relayOptions(
         "Behind a NAT that is the router's address, with the relay's ports forwarded.",
     );
   }
+  const bind = {
+    v4: values.bindIpv4 && parseAddressOf(4, values.bindIpv4, "`--bind-ipv4`"),
+    v6: values.bindIpv6 && parseAddressOf(6, values.bindIpv6, "`--bind-ipv6`"),
+  };
   return {
     addresses,
+    bind,
     port: parsePort(values.relayPort, "`--relay-port`"),
     portRange: parsePortRange(values.relayPorts, "`--relay-ports`"),
     allowedPeers: parseCidrs(values.relayAllow ?? "", "`--relay-allow`"),
@@ -88,22 +108,43 @@ export interface RelayService extends Service {
   readonly policy: RelayPolicy;
 }
 
-export async function relayService(options: RelayOptions): Promise<RelayService> {
+/** @param portal The portal that hands this relay out; none: somebody else tells devices about it. */
+export async function relayService(options: RelayOptions, portal?: RelayLinkOptions): Promise<RelayService> {
   const relay = await startRelay(options);
+  let isAlive = true;
+  relay.done.then(() => isAlive = false);
   const { v4, v6 } = relay.addresses;
   const [socket4, socket6] = [v4 && SocketAddress.of(v4, relay.port), v6 && SocketAddress.of(v6, relay.port)];
   log.info("Relay is listening", { addresses: [socket4, socket6].filter(Boolean).join(" ") });
+  const link = portal && await openLink(portal, relay);
   return {
     policy: {
       stampSecret: relay.stampSecret,
       ...(socket4 ? { v4: socket4 } : {}),
       ...(socket6 ? { v6: socket6 } : {}),
     },
-    done: relay.done,
-    readiness: () => ({ ready: true, reason: "The relay is listening." }),
-    metrics: () => Promise.resolve(relayMetrics(relay.stats())),
-    stop: () => relay.stop(),
+    done: link ? Promise.race([relay.done, link.failed]) : relay.done,
+    readiness() {
+      if (!isAlive) return { ready: false, reason: "The relay has ended." };
+      return link?.readiness() ?? { ready: true, reason: "The relay is listening." };
+    },
+    metrics: () => Promise.resolve([...relayMetrics(relay.stats()), ...link?.metrics() ?? []]),
+    async stop() {
+      await link?.close();
+      await relay.stop();
+    },
   };
+}
+
+/** A link that cannot be opened at all takes the relay with it. */
+async function openLink(portal: RelayLinkOptions, relay: Relay): Promise<RelayLink> {
+  const { port, stampSecret, addresses } = relay;
+  try {
+    return new RelayLink(portal, { ...addresses, port, stampSecret });
+  } catch (error) {
+    await relay.stop();
+    throw error;
+  }
 }
 
 /** Current numbers among the counters. */

@@ -187,7 +187,7 @@ export function userAgent(
   }
 }
 
-function certificates(
+export function certificates(
   path: string | undefined,
   readFile: (path: string) => string | undefined,
 ): { ca?: string } {
