@@ -13,7 +13,7 @@ export type Access =
 export function accessTo(
   resourceId: Id,
   actor: ActorPolicy,
-  { accessPolicies }: PortalPolicy,
+  { accessPolicies }: Pick<PortalPolicy, "accessPolicies">,
   circumstances: Circumstances,
 ): Access | undefined {
   const violated = new Set<Condition["property"]>();

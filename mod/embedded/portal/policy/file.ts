@@ -14,6 +14,7 @@ import {
   FAR_FUTURE,
   type GatewayPolicy,
   nameBasedId,
+  ownPolicyId,
   type PortalPolicy,
   type RelayPolicy,
   type RelayToken,
@@ -386,7 +387,7 @@ function tokenOf(actor: ActorPolicy | undefined): string | undefined {
 
 /** The policy that a resource's own list makes. */
 function ownPolicy({ id, name }: ResourcePolicy, allow: readonly string[]): AccessPolicy {
-  return { id: nameBasedId("policy", id), name, resourceId: id, allow, conditions: [] };
+  return { id: ownPolicyId(id), name, resourceId: id, allow, conditions: [] };
 }
 
 function describe(issue: v.BaseIssue<unknown>): string {

@@ -143,6 +143,11 @@ export function targetText(target: ResourceTarget): string {
   return target.type === "cidr" ? target.cidr.text : target.pattern;
 }
 
+/** Of the policy that a resource's own list makes. */
+export function ownPolicyId(resourceId: Id): Id {
+  return nameBasedId("policy", resourceId);
+}
+
 /** A stable UUID (version 8, RFC 9562 §5.8) for something with a name. */
 export function nameBasedId(...name: readonly string[]): Id {
   const bytes = sha256(new TextEncoder().encode(name.join("\0"))).slice(0, 16);
