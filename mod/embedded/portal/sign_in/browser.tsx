@@ -55,6 +55,11 @@ export function csrfToken(c: Context): string {
   return sessions.csrfToken(id);
 }
 
+/** Names this browser's session, or its visit; as secret as the cookie. */
+export function browserId(c: Context): string {
+  return browserOf(c).id;
+}
+
 /** Whether one of our own pages made this form. {@link browser} asks before any handler runs. */
 export async function checkCsrf(c: Context): Promise<boolean> {
   const site = c.req.header("sec-fetch-site"), origin = c.req.header("origin");

@@ -1,10 +1,11 @@
 /** A portal for pages: a policy, tokens and a clock that a test moves; browsers that keep their cookies. */
 import { Hono } from "hono";
 import { setPeer } from "../../../../mod/embedded/portal/server/peer.ts";
-import { browser, BrowserSessions } from "../../../../mod/embedded/portal/sign_in/mod.ts";
+import { browser, BrowserSessions, signInRoutes } from "../../../../mod/embedded/portal/sign_in/mod.ts";
+import { parsePolicy } from "../../../../mod/embedded/portal/policy/file.ts";
+import { hashToken, type TokenRecord } from "../../../../mod/embedded/portal/core/tokens.ts";
 import { type PortalPolicy, type UserPolicy } from "../../../../mod/embedded/portal/policy/policy.ts";
 import { seededRandom } from "../../../portal/support.ts";
-import { policyOf } from "../portal_world.ts";
 
 /** "correct horse", at a cost that unit tests can pay. */
 export const PASSWORD = "correct horse";
@@ -27,14 +28,27 @@ export function user(name: string, fields: Partial<UserPolicy> = {}): UserPolicy
   };
 }
 
+const NO_FILES = {
+  file: "policy.toml",
+  readSecret: (path: string) => {
+    throw new Error(`${path} can't be read`);
+  },
+};
+
 /** What `Portal` has that pages need, on a virtual clock. */
 export class PageWorld {
   policy: PortalPolicy;
   readonly sessions: BrowserSessions;
+  readonly logged: string[] = [];
+  /** Address that requests come from. */
+  ip = "198.51.100.7";
+  /** The store refuses to store. */
+  full = false;
+  #tokens: TokenRecord[] = [];
   #unixNow = 1_753_347_600;
 
   constructor(...users: UserPolicy[]) {
-    this.policy = { ...policyOf(""), actors: users };
+    this.policy = { ...parsePolicy('[account]\nslug = "acme"\n', NO_FILES), actors: users };
     this.sessions = new BrowserSessions({
       policy: () => this.policy,
       unixNow: () => this.#unixNow,
@@ -50,12 +64,43 @@ export class PageWorld {
     this.#unixNow += seconds;
   }
 
+  tokens(): readonly TokenRecord[] {
+    return this.#tokens;
+  }
+
+  addToken(token: string, of: Pick<TokenRecord, "role" | "owner" | "providerId" | "expiresAt">): TokenRecord {
+    if (this.full) throw new Error("The disk is full.");
+    const id = `token-${this.#tokens.length + 1}`;
+    const record: TokenRecord = { ...of, id, hash: hashToken(token), createdAt: this.#unixNow };
+    this.#tokens.push(record);
+    return record;
+  }
+
+  revokeToken(id: string): boolean {
+    const before = this.#tokens.length;
+    this.#tokens = this.#tokens.filter((one) => one.id !== id);
+    return this.#tokens.length < before;
+  }
+
+  /** Whose token it is, as a login would find out. */
+  ownerOf(token: string): string | undefined {
+    return this.#tokens.find(({ hash }) => hash === hashToken(token))?.owner;
+  }
+
+  /** A browser at the sign-in pages. */
+  visitor(): PageBrowser {
+    const app = this.app();
+    const options = { basePath: "", random: seededRandom(2), log: (text: string) => this.logged.push(text) };
+    app.route("/", signInRoutes(this, options));
+    return new PageBrowser(app);
+  }
+
   /** An app behind the middleware that the server puts before pages. */
   app(): Hono {
     const app = new Hono();
     app.use(async (c, next) => {
       const secure = c.req.header("x-test-plain") === undefined;
-      setPeer(c, { ip: "198.51.100.7", secure, host: "portal.example", region: undefined });
+      setPeer(c, { ip: this.ip, secure, host: "portal.example", region: undefined });
       await next();
     });
     app.use(browser(this.sessions));
