@@ -34,6 +34,16 @@ Deno.test("a client's ChannelData reaches the peer as bare payload from the rela
   }
 });
 
+Deno.test("relayed packets leave from the address that the relay was given for them, else from the kernel's choice", () => {
+  const sources = { v4: "192.0.2.77", v6: "2001:db8::77" };
+  for (const [options, v4, v6] of [[{ sources }, sources.v4, sources.v6], [{}, "0.0.0.0", "::"]] as const) {
+    const { relay, client } = setUp(options);
+    const from = (peer: SocketAddress) =>
+      relay.fromClient(client.from, [encodeChannelData(client.bind(peer), Uint8Array.of(1))], NOW)[0]!.local;
+    deepEqual([from(PEER), from(PEER6)], [v4, v6]);
+  }
+});
+
 Deno.test("a bound peer's datagrams reach the client as ChannelData from the listening port", () => {
   const { relay, client } = setUp();
   const channel = client.bind(PEER);

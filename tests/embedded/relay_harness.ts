@@ -44,6 +44,7 @@ export interface HarnessOptions {
   readonly peers?: PeerPolicy;
   readonly seed?: number;
   readonly portRange?: readonly [number, number];
+  readonly sources?: { readonly v4: string; readonly v6: string };
 }
 
 export class RelayHarness {
@@ -85,6 +86,7 @@ export class RelayHarness {
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       ...(options.peers && { peers: options.peers }),
       ...(options.portRange && { portRange: options.portRange }),
+      ...(options.sources && { sources: options.sources }),
       random: seededRandom(options.seed ?? 1),
       unixNow: () => this.unixNow,
     });

@@ -111,6 +111,27 @@ Deno.test("a relay that restarts with the same secret serves a client that kept 
   peer.close();
 });
 
+Deno.test("a peer sees the relayed address even where the host has others", async () => {
+  const own = "127.0.0.9";
+  await withRelay(async (relay) => {
+    const seen = Promise.withResolvers<string>();
+    const peer = createSocket("udp4", (_, { address, port }) => seen.resolve(`${address}:${port}`));
+    await new Promise<void>((resolve) => peer.bind(0, "127.0.0.1", resolve));
+    const endpoint = await TurnEndpoint.open({
+      addresses: { v4: SocketAddress.of(own, relay.port)! },
+      ...relayCredentials({ publicKey: "device", stampSecret: relay.stampSecret, expiresAt: 2145916800 }),
+      realm: "firezone",
+    });
+    const { allocation } = endpoint;
+    await until(() => allocation.relayedAddress(4) !== undefined, "the allocation is there");
+    const to = SocketAddress.of("127.0.0.1", peer.address().port)!;
+    await until(() => endpoint.send(to, Uint8Array.of(1)), "it was sent");
+    equal(await seen.promise, allocation.relayedAddress(4)!.key);
+    endpoint.close();
+    peer.close();
+  }, { addresses: { v4: own }, bind: { v4: own } });
+});
+
 Deno.test("loopback peers are refused unless they are allowed", async () => {
   await withRelay(async (relay) => {
     const endpoint = await allocate(relay);

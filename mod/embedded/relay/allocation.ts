@@ -8,8 +8,6 @@ export const CHANNEL_LIFETIME_MS = 600_000;
 /** How long an expired channel keeps its number and its peer from being combined otherwise (RFC 8656 §12). */
 export const CHANNEL_COOL_DOWN_MS = 300_000;
 
-const UNSPECIFIED = { 4: new Uint8Array(4), 6: new Uint8Array(16) };
-
 /**
  * Where a channel's peer is: out in the network, or at our own address. There it can be another allocation, which is
  * reached inside the relay, and where that is allowed any other socket of this host.
@@ -17,7 +15,7 @@ const UNSPECIFIED = { 4: new Uint8Array(4), 6: new Uint8Array(16) };
 export type PeerPlace = "network" | "relay" | "relay or host";
 
 export class RelayChannel {
-  /** To the peer, from the allocation's port. */
+  /** To the peer, from the allocation's address and port. */
   readonly path: Path;
   /** Carries data before this time. */
   expiresAt: number;
@@ -29,7 +27,7 @@ export class RelayChannel {
     readonly place: PeerPlace,
     now: number,
   ) {
-    this.path = Path.of(peer, SocketAddress.fromBytes(UNSPECIFIED[peer.family], allocation.port));
+    this.path = Path.of(peer, SocketAddress.fromBytes(allocation.sources[peer.family], allocation.port));
     this.expiresAt = now + CHANNEL_LIFETIME_MS;
   }
 
@@ -55,7 +53,14 @@ export interface RelayAllocationInit {
   /** Relayed addresses; the same port in each. */
   readonly v4: SocketAddress | undefined;
   readonly v6: SocketAddress | undefined;
+  readonly sources: RelaySources;
   readonly expiresAt: number;
+}
+
+/** Local IPs that relayed packets leave from, 4 and 16 bytes; all zero leaves the choice to the kernel. */
+export interface RelaySources {
+  readonly 4: Uint8Array;
+  readonly 6: Uint8Array;
 }
 
 export class RelayAllocation {
@@ -67,6 +72,7 @@ export class RelayAllocation {
   readonly port: number;
   readonly v4: SocketAddress | undefined;
   readonly v6: SocketAddress | undefined;
+  readonly sources: RelaySources;
   readonly channels = new Map<number, RelayChannel>();
   /** To the client, from the address and port that it talks to. */
   readonly clientPath: Path;
@@ -87,6 +93,7 @@ export class RelayAllocation {
     this.port = init.port;
     this.v4 = init.v4;
     this.v6 = init.v6;
+    this.sources = init.sources;
     this.expiresAt = init.expiresAt;
     this.lastNonce = init.nonce;
     this.clientPath = Path.of(init.client, init.local);

@@ -1,6 +1,6 @@
 /** Starting and stopping the relay: a thread of its own, so that nothing the rest of the process does delays packets. */
 import { EventFd } from "../../../ffi/poll.ts";
-import { parseIp } from "../../packet/address.ts";
+import { formatIp, parseIp } from "../../packet/address.ts";
 import { Counters } from "../../packet/counters.ts";
 import { startWorker } from "../../runtime/worker_source.ts";
 import { DEFAULT_LIMITS, type RelayLimits } from "./allocations.ts";
@@ -121,6 +121,7 @@ function startMessage(options: RelayOptions): Omit<StartRelay, "wakeFd"> {
   return {
     addresses,
     bind,
+    sources: { v4: bind.v4 ?? ifOwn(addresses.v4), v6: bind.v6 ?? ifOwn(addresses.v6) },
     port,
     portRange,
     stampSecret,
@@ -129,6 +130,14 @@ function startMessage(options: RelayOptions): Omit<StartRelay, "wakeFd"> {
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     counters: new SharedArrayBuffer(Counters.CAPACITY * 8),
   };
+}
+
+/** A public address that is one of this host's: peers must see relayed packets come from it. */
+function ifOwn(text: string | undefined): string | undefined {
+  const bytes = text === undefined ? undefined : parseIp(text);
+  if (!bytes) return undefined;
+  const own = Deno.networkInterfaces().map(({ address }) => parseIp(address.replace(/%.*$/, "")));
+  return own.some((one) => one && formatIp(one) === formatIp(bytes)) ? text : undefined;
 }
 
 function randomSecret(): string {

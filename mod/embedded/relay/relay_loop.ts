@@ -87,6 +87,7 @@ export class RelayLoop {
       },
       counters,
       publicAddresses: addresses,
+      sources: options.sources,
       listenPort: port,
       portRange: options.portRange,
       stampSecret: options.stampSecret,

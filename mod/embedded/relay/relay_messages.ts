@@ -7,6 +7,8 @@ export interface ListeningOptions {
   readonly addresses: { readonly v4?: string | undefined; readonly v6?: string | undefined };
   /** Local addresses to bind; absent: all of that family. */
   readonly bind: { readonly v4?: string | undefined; readonly v6?: string | undefined };
+  /** Local addresses that relayed packets leave from; absent: the kernel's choice. */
+  readonly sources: { readonly v4?: string | undefined; readonly v6?: string | undefined };
   readonly port: number;
   readonly portRange: readonly [lowest: number, highest: number];
   readonly stampSecret: string;

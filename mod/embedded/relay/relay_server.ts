@@ -9,7 +9,7 @@
  * need no socket, and a relay whose public address belongs to a NAT could not reach it otherwise.
  *
  * Queue entries name the socket that sends them by their path's source record: its family and its port, which is the
- * listening port or an allocation's. A source IP of zero leaves the choice to the kernel.
+ * listening port or an allocation's.
  */
 import type { RandomBytes } from "../../crypto/types.ts";
 import { type IpFamily, parseIp, readAddressRecord } from "../../packet/address.ts";
@@ -35,6 +35,11 @@ export interface RelayServerOptions {
   readonly counters: Counters;
   /** Addresses that clients and peers reach us at; at least one. */
   readonly publicAddresses: { readonly v4?: string | undefined; readonly v6?: string | undefined };
+  /**
+   * Local addresses that relayed packets leave from; absent: the kernel chooses by route, which a host with several
+   * addresses should not leave to it.
+   */
+  readonly sources?: { readonly v4?: string | undefined; readonly v6?: string | undefined };
   /** Port of the listening sockets. Default {@link DEFAULT_LISTEN_PORT}. */
   readonly listenPort?: number;
   readonly portRange?: readonly [lowest: number, highest: number];
@@ -91,7 +96,11 @@ export class RelayServer {
       options.random,
     );
     this.#requests = new RequestHandler({
-      publicAddresses: { 4: publicAddress(v4, 4), 6: publicAddress(v6, 6) },
+      publicAddresses: { 4: ownAddress(v4, 4), 6: ownAddress(v6, 6) },
+      sources: {
+        4: ownAddress(options.sources?.v4, 4) ?? new Uint8Array(4),
+        6: ownAddress(options.sources?.v6, 6) ?? new Uint8Array(16),
+      },
       listenPort: options.listenPort ?? DEFAULT_LISTEN_PORT,
       portRange,
       stampSecret: options.stampSecret,
@@ -284,7 +293,7 @@ export class RelayServer {
   }
 }
 
-function publicAddress(text: string | undefined, family: IpFamily): Uint8Array | undefined {
+function ownAddress(text: string | undefined, family: IpFamily): Uint8Array | undefined {
   if (text === undefined) return undefined;
   const bytes = parseIp(text);
   if (bytes?.length === (family === 4 ? 4 : 16)) return bytes;

@@ -23,7 +23,7 @@ import {
   transactionKey,
   TRANSPORT_UDP,
 } from "../../stun/mod.ts";
-import type { PeerPlace, RelayAllocation } from "./allocation.ts";
+import type { PeerPlace, RelayAllocation, RelaySources } from "./allocation.ts";
 import type { Allocations } from "./allocations.ts";
 import { Authenticator } from "./authenticator.ts";
 import type { PeerPolicy } from "./peer_policy.ts";
@@ -36,6 +36,7 @@ const TOLERATED = new Set<number>([A.DONT_FRAGMENT]);
 
 export interface RequestHandlerOptions {
   readonly publicAddresses: { readonly 4?: Uint8Array | undefined; readonly 6?: Uint8Array | undefined };
+  readonly sources: RelaySources;
   readonly listenPort: number;
   readonly portRange: readonly [number, number];
   readonly stampSecret: string;
@@ -174,6 +175,7 @@ export class RequestHandler {
       port,
       v4: relayed(4),
       v6: relayed(6),
+      sources: this.#options.sources,
       expiresAt: now + grantedLifetime(request.lifetime) * 1000,
     });
     return granted(allocation, now);
