@@ -45,6 +45,7 @@ export interface HarnessOptions {
   readonly seed?: number;
   readonly portRange?: readonly [number, number];
   readonly sources?: { readonly v4: string; readonly v6: string };
+  readonly localAddresses?: readonly string[];
 }
 
 export class RelayHarness {
@@ -87,6 +88,7 @@ export class RelayHarness {
       ...(options.peers && { peers: options.peers }),
       ...(options.portRange && { portRange: options.portRange }),
       ...(options.sources && { sources: options.sources }),
+      ...(options.localAddresses && { localAddresses: options.localAddresses }),
       random: seededRandom(options.seed ?? 1),
       unixNow: () => this.unixNow,
     });

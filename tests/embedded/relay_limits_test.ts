@@ -87,6 +87,21 @@ Deno.test("other sockets of the relay's host can be allowed by name, its listeni
   equal(client.bind(0x4002, address(`${RELAY_V4}:3478`)), 403);
 });
 
+Deno.test("the listening port is no peer at any address of the host, whatever is allowed", () => {
+  const client = new RawClient({
+    peers: new PeerPolicy({ allowed: ["0.0.0.0/0", "::/0"] }),
+    localAddresses: ["10.0.0.5", "fd00::5"],
+  });
+  client.allocate();
+  let number = 0x4000;
+  const own = ["127.0.0.1", "127.9.9.9", "0.0.0.0", "10.0.0.5", RELAY_V4, "::1", "::", "fd00::5", RELAY_V6];
+  for (const ip of own) {
+    equal(client.bind(number++, SocketAddress.of(ip, 3478)!), 403, ip);
+    equal(client.bind(number++, SocketAddress.of(ip, 3479)!), 0, ip);
+  }
+  equal(client.bind(number++, SocketAddress.of("10.0.0.6", 3478)!), 0, "somebody else's relay");
+});
+
 Deno.test("a range that is none is named in the error", () => {
   for (const range of ["10.0.0.0/33", "example", "10.0.0.0/8/8", "10.0.0/8", "fd00::/129", "1.2.3.4/"]) {
     throws(

@@ -118,10 +118,16 @@ function startMessage(options: RelayOptions): Omit<StartRelay, "wakeFd"> {
   if (stampSecret === "") {
     throw new Error("Cannot start a relay with an empty secret. Leave it out or give one.");
   }
+  const localAddresses = ownAddresses();
   return {
     addresses,
     bind,
-    sources: { v4: bind.v4 ?? ifOwn(addresses.v4), v6: bind.v6 ?? ifOwn(addresses.v6) },
+    // Where a public address is one of this host's, peers must see relayed packets come from it.
+    sources: {
+      v4: bind.v4 ?? ifAmong(localAddresses, addresses.v4),
+      v6: bind.v6 ?? ifAmong(localAddresses, addresses.v6),
+    },
+    localAddresses,
     port,
     portRange,
     stampSecret,
@@ -132,12 +138,15 @@ function startMessage(options: RelayOptions): Omit<StartRelay, "wakeFd"> {
   };
 }
 
-/** A public address that is one of this host's: peers must see relayed packets come from it. */
-function ifOwn(text: string | undefined): string | undefined {
+/** This host's addresses, in canonical text. */
+function ownAddresses(): string[] {
+  const all = Deno.networkInterfaces().map(({ address }) => parseIp(address.replace(/%.*$/, "")));
+  return [...new Set(all.flatMap((bytes) => bytes ? [formatIp(bytes)] : []))];
+}
+
+function ifAmong(addresses: readonly string[], text: string | undefined): string | undefined {
   const bytes = text === undefined ? undefined : parseIp(text);
-  if (!bytes) return undefined;
-  const own = Deno.networkInterfaces().map(({ address }) => parseIp(address.replace(/%.*$/, "")));
-  return own.some((one) => one && formatIp(one) === formatIp(bytes)) ? text : undefined;
+  return bytes && addresses.includes(formatIp(bytes)) ? text : undefined;
 }
 
 function randomSecret(): string {

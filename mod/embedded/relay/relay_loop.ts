@@ -88,6 +88,7 @@ export class RelayLoop {
       counters,
       publicAddresses: addresses,
       sources: options.sources,
+      localAddresses: options.localAddresses,
       listenPort: port,
       portRange: options.portRange,
       stampSecret: options.stampSecret,

@@ -9,6 +9,8 @@ export interface ListeningOptions {
   readonly bind: { readonly v4?: string | undefined; readonly v6?: string | undefined };
   /** Local addresses that relayed packets leave from; absent: the kernel's choice. */
   readonly sources: { readonly v4?: string | undefined; readonly v6?: string | undefined };
+  /** All addresses of this host. */
+  readonly localAddresses: readonly string[];
   readonly port: number;
   readonly portRange: readonly [lowest: number, highest: number];
   readonly stampSecret: string;

@@ -40,6 +40,8 @@ export interface RelayServerOptions {
    * addresses should not leave to it.
    */
   readonly sources?: { readonly v4?: string | undefined; readonly v6?: string | undefined };
+  /** Addresses of this host, of which the listening port is no peer; the public ones are known without. */
+  readonly localAddresses?: readonly string[];
   /** Port of the listening sockets. Default {@link DEFAULT_LISTEN_PORT}. */
   readonly listenPort?: number;
   readonly portRange?: readonly [lowest: number, highest: number];
@@ -101,6 +103,7 @@ export class RelayServer {
         4: ownAddress(options.sources?.v4, 4) ?? new Uint8Array(4),
         6: ownAddress(options.sources?.v6, 6) ?? new Uint8Array(16),
       },
+      localAddresses: new Set(options.localAddresses),
       listenPort: options.listenPort ?? DEFAULT_LISTEN_PORT,
       portRange,
       stampSecret: options.stampSecret,

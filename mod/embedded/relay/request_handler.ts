@@ -31,12 +31,16 @@ import { errorAnswer, Refusal, RefusalCounters } from "./refusal.ts";
 
 const DEFAULT_LIFETIME_S = 600;
 const MAX_LIFETIME_S = 3600;
+/** Loopback, and the unspecified addresses, which lead there. */
+const THIS_HOST = /^(127\.|0\.|::1?$)/;
 /** Wherever these stand in a request they ask for nothing that we don't do: relayed packets are never fragmented. */
 const TOLERATED = new Set<number>([A.DONT_FRAGMENT]);
 
 export interface RequestHandlerOptions {
   readonly publicAddresses: { readonly 4?: Uint8Array | undefined; readonly 6?: Uint8Array | undefined };
   readonly sources: RelaySources;
+  /** This host's addresses as {@link SocketAddress} writes them, besides the public ones. */
+  readonly localAddresses: ReadonlySet<string>;
   readonly listenPort: number;
   readonly portRange: readonly [number, number];
   readonly stampSecret: string;
@@ -216,11 +220,14 @@ export class RequestHandler {
   /** Where `peer` is, or why nothing may be sent to it. */
   #placeOf(peer: SocketAddress, allocation: RelayAllocation): PeerPlace | Refusal {
     if (!allocation.relayed(peer.family)) return new Refusal(443);
-    const { peers, listenPort, portRange: [lowest, highest] } = this.#options;
-    if (!this.#isOwn(peer)) {
+    const { peers, listenPort, localAddresses, portRange: [lowest, highest] } = this.#options;
+    const isOwn = this.#isOwn(peer);
+    // Never our listening port, whatever is allowed: the relay could be made its own client, and talk to itself.
+    const isHere = isOwn || localAddresses.has(peer.ip) || THIS_HOST.test(peer.ip);
+    if (isHere && peer.port === listenPort) return new Refusal(403);
+    if (!isOwn) {
       if (peers.permits(peer.bytes)) return "network";
-    } else if (peer.port !== listenPort) {
-      // Never our listening port: two clients could make it talk to itself.
+    } else {
       if (peers.permitsByName(peer.bytes)) return "relay or host";
       if (peer.port >= lowest && peer.port <= highest) return "relay";
     }
