@@ -6,20 +6,23 @@
  *   2. WireGuard: data, responses and cookies by receiver index, initiations by the sender's static key;
  *   3. STUN: requests by the first half of USERNAME, answers by transaction id.
  *
- * Data is opened in place and allocates nothing; everything else is rare and may.
+ * Data is opened in place and allocates nothing. Everything else is rare and may, once a look at the bytes in place has
+ * told that it concerns somebody here: a flood of strangers ends there, whatever it pretends to be.
  */
 import type { Dh } from "../crypto/types.ts";
 import { readAddressRecord, type SocketAddress } from "../packet/address.ts";
 import type { Slab } from "../packet/slab.ts";
-import { decodeStun } from "../stun/mod.ts";
+import { decodeStun, looksLikeStun } from "../stun/mod.ts";
 import type { Allocation } from "../turn/mod.ts";
 import {
+  type Admission,
   baseOf,
   classify,
   type HandshakeLimiter,
   MessageType,
   type OpenedInitiation,
   openInitiation,
+  readU32,
   type Recipient,
   recipient,
   type StaticKeys,
@@ -31,6 +34,9 @@ import type { Relays } from "./relays.ts";
 
 const WIREGUARD_DATA = 4;
 const WIREGUARD_DATA_MIN = 32;
+const CONCERNS_US: Admission = { admitted: true };
+/** Counted where it was found out. */
+const CONCERNS_NOBODY: Admission = { admitted: false, refusal: "malformed" };
 
 /** What the demultiplexer needs done after it has fed a message to somebody. */
 interface NodeSide {
@@ -109,7 +115,7 @@ export class Demux {
     const first = bytes[offset]!;
     if (first === WIREGUARD_DATA && length >= WIREGUARD_DATA_MIN) return this.#openData(offset, length, now);
     if (first >= 64 && first < 80) return this.#handleChannelData(offset, length, from, now);
-    return this.#handleControl(bytes.slice(offset, offset + length), from, local, now);
+    return this.#handleControl(offset, length, from, local, now);
   }
 
   // Data ----------------------------------------------------------------------------------------------------------
@@ -132,12 +138,12 @@ export class Demux {
     connection.heardAt = now;
     const isData = plain > 0;
     connection.tunnel.noteReceived(session, isData, now);
-    this.#node.touch(connection, now);
     if (!isData) {
       connection.flushTunnel(now);
       this.#node.collect(connection, now);
       return undefined;
     }
+    this.#node.touch(connection, now);
     if (!connection.isEstablished) {
       connection.flushTunnel(now);
       this.#node.collect(connection, now);
@@ -162,16 +168,35 @@ export class Demux {
     }
     const relayed = relay.relayedAddress(peer.family);
     if (!relayed) return this.#count.unknownChannel();
-    return this.#handlePeerControl(b.slice(inner, inner + innerLength), peer, relayed, relay, now);
+    const admission = this.#screen(inner, innerLength, peer.bytes, now);
+    if (admission.reply) this.#node.send(relay, relayed, peer, admission.reply, now);
+    if (!admission.admitted) return;
+    return this.#handlePeerControl(b.slice(inner, inner + innerLength), peer, relayed, now);
   }
 
   // Control -------------------------------------------------------------------------------------------------------
 
-  #handleControl(message: Uint8Array, fromRecord: number, localRecord: number, now: number): undefined {
+  #handleControl(
+    offset: number,
+    length: number,
+    fromRecord: number,
+    localRecord: number,
+    now: number,
+  ): undefined {
+    const { bytes, words } = this.#slab;
+    const relay = this.#relays.at(words, fromRecord >> 2);
+    let reply: Uint8Array | undefined;
+    if (!relay) {
+      const address = fromRecord + 4;
+      const source = bytes.subarray(address, address + ((words[fromRecord >> 2]! & 0xffff) === 4 ? 4 : 16));
+      const admission = this.#screen(offset, length, source, now);
+      reply = admission.reply;
+      if (!admission.admitted && !reply) return;
+    }
     const from = readAddressRecord(this.#slab, fromRecord);
     const local = readAddressRecord(this.#slab, localRecord);
     if (!from || !local) return this.#count.malformed();
-    const relay = this.#relays.at(this.#slab.words, fromRecord >> 2);
+    const message = bytes.slice(offset, offset + length);
     if (relay) {
       // Whatever a relay's socket sends by itself is for the TURN client, also when nobody waits for it.
       relay.handleDatagram(from, local, message, now);
@@ -179,20 +204,51 @@ export class Demux {
       return;
     }
     if (this.#relays.isFormer(from)) return;
-    this.#handlePeerControl(message, from, local, undefined, now);
+    if (reply) this.#node.send(undefined, local, from, reply, now);
+    else this.#handlePeerControl(message, from, local, now);
   }
 
-  /** @param local one of our addresses, or our relayed address when `relay` carried the message. */
+  /**
+   * Whether a message can concern anybody here, by what is cheap to see without making objects: handshakes must know
+   * our key and pass the limiter, cookies name an index of ours, checks a user name, and STUN answers a transaction.
+   * @param source address bytes of the sender.
+   */
+  #screen(offset: number, length: number, source: Uint8Array, now: number): Admission {
+    const { bytes } = this.#slab;
+    switch (classify(bytes, offset, length)) {
+      case MessageType.Initiation:
+      case MessageType.Response: {
+        const admission = this.#limiter.admit(bytes.subarray(offset, offset + length), source, now);
+        if (!admission.admitted) this.#count.limited();
+        return admission;
+      }
+      case MessageType.CookieReply:
+        if (this.#directory.byIndex(baseOf(readU32(bytes, offset + 4)))) return CONCERNS_US;
+        this.#count.unknownIndex();
+        return CONCERNS_NOBODY;
+      case MessageType.None:
+        if (looksLikeStun(bytes, offset, length)) {
+          if (this.#directory.mayKnowStun(bytes, offset, length)) return CONCERNS_US;
+          this.#count.unknownStun();
+          return CONCERNS_NOBODY;
+        }
+    }
+    this.#count.malformed();
+    return CONCERNS_NOBODY;
+  }
+
+  /**
+   * What passed the screen.
+   * @param local one of our addresses, or our address on the relay that carried the message.
+   */
   #handlePeerControl(
     message: Uint8Array,
     from: SocketAddress,
     local: SocketAddress,
-    relay: Allocation | undefined,
     now: number,
   ): undefined {
     const type = classify(message);
-    if (type === MessageType.Transport) return this.#count.malformed();
-    if (type !== MessageType.None) return this.#handleHandshake(type, message, from, local, relay, now);
+    if (type !== MessageType.None) return this.#handleHandshake(type, message, from, now);
     const stun = decodeStun(message);
     if (!stun) return this.#count.malformed();
     const connection = this.#directory.byStun(stun);
@@ -203,22 +259,9 @@ export class Demux {
     this.#node.collect(connection, now);
   }
 
-  /** Answers to the sender go back the way the message came: over our relayed address when it did. */
-  #handleHandshake(
-    type: MessageType,
-    message: Uint8Array,
-    from: SocketAddress,
-    local: SocketAddress,
-    relay: Allocation | undefined,
-    now: number,
-  ): undefined {
+  #handleHandshake(type: MessageType, message: Uint8Array, from: SocketAddress, now: number): undefined {
     let connection: Connection | undefined;
     let opened: OpenedInitiation | undefined;
-    if (type === MessageType.Initiation || type === MessageType.Response) {
-      const admission = this.#limiter.admit(message, from.bytes, now);
-      if (admission.reply) this.#node.send(relay, local, from, admission.reply, now);
-      if (!admission.admitted) return this.#count.limited();
-    }
     if (type === MessageType.Initiation) {
       opened = openInitiation(this.#keys, this.#self, this.#dh, message);
       connection = opened && this.#directory.byPublicKey(opened.peerPublicKey);
@@ -228,16 +271,8 @@ export class Demux {
     }
     if (!connection) return this.#count.unknownIndex();
     if (type === MessageType.CookieReply) connection.tunnel.handleHandshake(message, from.bytes, now);
-    else {
-      const outcome = connection.tunnel.handleAdmitted(message, now, opened);
-      if (outcome === "initiation-accepted") connection.agent.noteHandshake(from, local, now);
-    }
+    else connection.tunnel.handleAdmitted(message, now, opened);
     connection.drive(now);
     this.#node.collect(connection, now);
   }
-}
-
-/** Little-endian. */
-function readU32(bytes: Uint8Array, at: number): number {
-  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true);
 }

@@ -3,7 +3,14 @@
  * a WireGuard receiver index, by the static key of an initiation's sender, by the user name fragment of a STUN request
  * and by the transaction id of a STUN answer. Source addresses are never used: behind NATs they change owners.
  */
-import { type StunMessage, transactionKey } from "../stun/mod.ts";
+import {
+  fragmentHashOf,
+  hashFragment,
+  isStunIndication,
+  isStunRequest,
+  type StunMessage,
+  transactionKey,
+} from "../stun/mod.ts";
 import type { Connection } from "./connection.ts";
 
 /** How long an unanswered STUN request is remembered for finding its answer's connection, ms. */
@@ -15,6 +22,8 @@ export class Directory {
   readonly #byKey = new Map<string, Connection>();
   /** Fragments of four characters are not unique: several connections may share one. */
   readonly #byUfrag = new Map<string, Set<Connection>>();
+  /** How many fragments have this hash: what has none of them belongs to nobody, which is told without a string. */
+  readonly #fragmentHashes = new Map<number, number>();
   readonly #transactions = new Map<string, { readonly connection: Connection; readonly expires: number }>();
 
   add(connection: Connection): void {
@@ -23,6 +32,7 @@ export class Directory {
     this.#byIndex.set(connection.tunnel.index, connection);
     this.#byKey.set(publicKey.toHex(), connection);
     const sharing = this.#byUfrag.get(local.ufrag) ?? new Set();
+    if (sharing.size === 0) this.#countFragment(local.ufrag, 1);
     this.#byUfrag.set(local.ufrag, sharing.add(connection));
   }
 
@@ -33,7 +43,7 @@ export class Directory {
     if (this.#byKey.get(publicKey.toHex()) === connection) this.#byKey.delete(publicKey.toHex());
     const sharing = this.#byUfrag.get(local.ufrag);
     sharing?.delete(connection);
-    if (sharing?.size === 0) this.#byUfrag.delete(local.ufrag);
+    if (sharing?.size === 0 && this.#byUfrag.delete(local.ufrag)) this.#countFragment(local.ufrag, -1);
     for (const [key, entry] of this.#transactions) {
       if (entry.connection === connection) this.#transactions.delete(key);
     }
@@ -53,6 +63,15 @@ export class Directory {
 
   byPublicKey(key: Uint8Array): Connection | undefined {
     return this.#byKey.get(key.toHex());
+  }
+
+  /**
+   * False when the STUN message in bytes[offset, offset + length) belongs to no connection, whatever else it says: a
+   * request for an unknown fragment, an answer to nothing that was asked, an indication.
+   */
+  mayKnowStun(bytes: Uint8Array, offset: number, length: number): boolean {
+    if (isStunRequest(bytes, offset)) return this.#fragmentHashes.has(fragmentHashOf(bytes, offset, length));
+    return !isStunIndication(bytes, offset) && this.#transactions.has(transactionKey(bytes, offset + 8));
   }
 
   /** The connection whose agent accepts the message: integrity is verified. */
@@ -78,5 +97,11 @@ export class Directory {
       if (expires > now) break;
       this.#transactions.delete(key);
     }
+  }
+
+  #countFragment(ufrag: string, change: 1 | -1): void {
+    const hash = hashFragment(ufrag), count = (this.#fragmentHashes.get(hash) ?? 0) + change;
+    if (count > 0) this.#fragmentHashes.set(hash, count);
+    else this.#fragmentHashes.delete(hash);
   }
 }

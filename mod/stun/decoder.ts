@@ -28,10 +28,15 @@ type Draft = { -readonly [K in keyof StunMessage]: StunMessage[K] } & {
 class Malformed extends Error {}
 const MALFORMED = new Malformed();
 
-/** True when `bytes` has a STUN header: the cheap test before anything else. Allocates nothing. */
-export function looksLikeStun(bytes: Uint8Array): boolean {
-  return bytes.length >= HEADER_SIZE && bytes[0]! < 64 &&
-    bytes[4] === 0x21 && bytes[5] === 0x12 && bytes[6] === 0xa4 && bytes[7] === 0x42;
+/** True when bytes[offset, offset + length) have a STUN header: the cheap test before anything else. Allocates nothing. */
+export function looksLikeStun(
+  bytes: Uint8Array,
+  offset = 0,
+  length: number = bytes.length - offset,
+): boolean {
+  return length >= HEADER_SIZE && bytes[offset]! < 64 &&
+    bytes[offset + 4] === 0x21 && bytes[offset + 5] === 0x12 &&
+    bytes[offset + 6] === 0xa4 && bytes[offset + 7] === 0x42;
 }
 
 /** The message in `bytes`, or undefined when they are not exactly one well-formed STUN message. Never throws. */

@@ -11,6 +11,7 @@ export {
   INITIATION_LENGTH,
   KEEPALIVE_LENGTH,
   MessageType,
+  readU32,
   RESPONSE_LENGTH,
   TRANSPORT_HEADER_LENGTH,
 } from "./messages.ts";

@@ -97,6 +97,20 @@ Deno.test("tunnelled data is told by its index, not by where it comes from, and 
   for (const { dst } of sent) assert.notEqual(dst.key, STRANGER.key);
 });
 
+Deno.test("a keepalive does not wake an idle connection, a packet does", () => {
+  const bed = new Bed();
+  const connection = bed.node.connection("client")!;
+  bed.stage.world.run(22_000);
+  assert.equal(connection.state, "idle");
+  const heardAt = connection.heardAt;
+  bed.stage.world.run(1);
+  bed.inject(clientsData(bed, ""));
+  assert.equal(connection.state, "idle");
+  assert.ok(connection.heardAt > heardAt, "although it is heard");
+  bed.inject(clientsData(bed, "hello"));
+  assert.equal(connection.state, "connected");
+});
+
 Deno.test("data is opened once: a copy, a flipped bit, another index and a cut are refused and counted by reason", () => {
   const bed = new Bed();
   const data = clientsData(bed, "once");
@@ -266,6 +280,36 @@ Deno.test("ten thousand unknown senders of everything leave no trace: no event, 
   assert.equal(gateway.pollTimeout(), due);
   assert.ok(growth < 16 * 1024 * 1024, `${growth} bytes`);
   assert.ok(bed.stage.exchange());
+});
+
+Deno.test("a check is for nobody as soon as the last connection with its fragment is gone", () => {
+  const bed = new Bed();
+  const message = check(bed);
+  assert.equal(bed.inject(message)[0]?.dst.key, STRANGER.key);
+  bed.node.close("client");
+  assert.deepEqual(bed.inject(message), []);
+  assert.equal(bed.count("drop_stun_unknown_peer"), 1);
+});
+
+Deno.test("a check whose user name is behind other attributes, or has another remote part, finds its connection or nobody", () => {
+  const bed = new Bed();
+  const { local, remote } = bed.node.connection("client")!.request;
+  const message = encodeStun({
+    class: "request",
+    method: Method.BINDING,
+    transactionId: random(12),
+    attributes: [
+      [A.PRIORITY, 1],
+      [A.SOFTWARE, "four"],
+      [A.ICE_CONTROLLING, 1n],
+      [A.USERNAME, `${local.ufrag}:${remote.ufrag}`],
+    ],
+    integrityKey: shortTermKey(local.password),
+    fingerprint: true,
+  });
+  assert.equal(bed.inject(message)[0]?.dst.key, STRANGER.key);
+  assert.deepEqual(bed.inject(check(bed, undefined, `${local.ufrag}x:${remote.ufrag}`)), []);
+  assert.equal(bed.count("drop_stun_unknown_peer"), 1);
 });
 
 // Any bytes --------------------------------------------------------------------------------------------------------
