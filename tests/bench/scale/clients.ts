@@ -243,7 +243,7 @@ function receive(bytes: Uint8Array<ArrayBuffer>, socket: number, from: SocketAdd
     tunnel.handleHandshake(bytes, from.bytes, now);
     if (type === RESPONSE) client.handshakeMs ??= now - client.initiatedAt!;
     drive(client);
-    if (tunnel.hasSession) ping(client);
+    if (tunnel.hasSession && client.echoedMs === undefined) ping(client);
     return;
   }
   const session = tunnel.session(receiver);
