@@ -108,6 +108,11 @@ export class IceAgent {
     return this.#selected?.roundTrip;
   }
 
+  /** True while no check has been answered on the path that data takes since {@link doubt}, or there is none. */
+  get isDoubted(): boolean {
+    return this.#selected?.isDoubted ?? true;
+  }
+
   /** All pairs, best first; for status displays. */
   get pairs(): PairStatus[] {
     return this.#checks.pairs
@@ -143,15 +148,17 @@ export class IceAgent {
   }
 
   /**
-   * Pairs a signalled candidate of the peer. One that is known already gets its dead pairs back, and silent ones are
+   * Pairs a signalled candidate of the peer; a new one may mean that the peer has moved. One that is known already gets its dead pairs back, and silent ones are
    * asked again at once: perhaps the peer is there again.
    * Ignored: unusable addresses, candidates with another ufrag than the peer's.
    */
   addRemoteCandidate(candidate: Candidate, now: number): void {
     this.#now = now;
     if (candidate.ufrag !== undefined && candidate.ufrag !== this.#remoteUfrag) return;
+    const isNew = !this.#remotes.at(candidate.address);
     const added = this.#remotes.add(candidate, this.#usefulness);
     if (!added) return;
+    if (isNew) this.#selected?.suspect();
     if (added.evicted) this.#checks.withdraw(added.evicted);
     this.#checks.reprioritise(added.entry);
     for (const local of this.#locals.live) this.#checks.form(local, added.entry);
@@ -307,6 +314,7 @@ export class IceAgent {
     let remote = this.#remotes.at(source);
     if (!remote) {
       if (this.#remotes.isWithdrawn(source)) return undefined;
+      this.#selected?.suspect();
       const { entry, evicted } = this.#remotes.discover(source, message.priority!, this.#usefulness);
       if (evicted) this.#checks.withdraw(evicted);
       remote = entry;

@@ -30,6 +30,8 @@ const REMEMBERED_REQUESTS = 3;
 const DESERTED_AFTER = 5_000;
 /** A pair is taken for dead when so many of our checks in a row were not answered (the last one just sent). */
 const SILENT_CHECKS = 6;
+/** When the peer may have moved, so many are enough (the last one just sent). */
+const SUSPECT_CHECKS = 3;
 
 export class CandidatePair {
   readonly checks = new CheckSchedule();
@@ -38,6 +40,7 @@ export class CandidatePair {
   succeeded = false;
   #priority = 0n;
   #isDoubted = false;
+  #isSuspected = false;
   /** When the controlling side nominated it, and when a handshake of its came this way last. */
   #nominatedAt = -Infinity;
   #handshakeAt = -Infinity;
@@ -79,14 +82,22 @@ export class CandidatePair {
     return this.checks.unanswered >= SILENT_CHECKS;
   }
 
-  /** Our own address has changed since one of our checks was answered: what that showed may no longer hold. */
+  /** Something has changed since one of our checks was answered: what that showed may no longer hold. */
   get isDoubted(): boolean {
-    return this.#isDoubted;
+    return this.#isDoubted || (this.#isSuspected && this.checks.unanswered >= SUSPECT_CHECKS);
   }
 
-  /** See {@link isDoubted}; asks again, quickly. */
+  /** Our own address has changed: not believed before a check is answered. Asks again, quickly. */
   doubt(): void {
     this.#isDoubted = true;
+    this.checks.restart();
+  }
+
+  /** The peer may have moved: asks again, quickly. Until a few checks in a row are lost the pair is believed. */
+  suspect(): void {
+    if (this.#isDoubted) return;
+    if (this.checks.unanswered > 1) return this.doubt();
+    this.#isSuspected = true;
     this.checks.restart();
   }
 
@@ -119,7 +130,7 @@ export class CandidatePair {
 
   noteAnswer(now: number, sentAt: number): void {
     this.succeeded = true;
-    this.#isDoubted = false;
+    this.#isDoubted = this.#isSuspected = false;
     this.#lastAnswerAt = now;
     this.#roundTrip = now - sentAt;
   }

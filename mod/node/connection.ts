@@ -32,6 +32,8 @@ export const DISCONNECT_GRACE = 2_000;
 export const IDLE_AFTER = 20_000;
 /** An active path that brings nothing for so long is looked into, and again this often, ms. */
 const SILENCE = 3_000, WATCH_INTERVAL = 1_000;
+/** Pauses between announcements while no path is known to work after a change of network, doubling, ms. */
+const FIRST_ANNOUNCE_PAUSE = 500, LAST_ANNOUNCE_PAUSE = 8_000;
 /** Handshake messages kept until a path is nominated; the oldest is overwritten. */
 const HELD_MESSAGES = 128;
 /**
@@ -99,6 +101,8 @@ export class Connection implements Sleeper {
   readonly #added = new Map<string, Candidate>();
   readonly #removed = new Map<string, Candidate>();
   #disconnectedAt: number | undefined;
+  #announceAt = Infinity;
+  #announcePause = 0;
   #lastActivity: number;
   #iceState: IceState = "new";
   #isEstablished = false;
@@ -198,9 +202,16 @@ export class Connection implements Sleeper {
     for (const candidate of this.agent.localCandidates) this.#announce(candidate);
   }
 
-  /** The network has changed (see `IceAgent.doubt`): every path is asked anew, at the pace of a busy connection. */
+  /**
+   * The network has changed (see `IceAgent.doubt`): every path is asked anew, at the pace of a busy connection. The
+   * peer is told all our candidates, again and again until a path is found: what was signalled just now may be lost
+   * with the portal's old connection, and while the peer has none the portal keeps nothing for it.
+   */
   doubt(base: SocketAddress | undefined, now: number): void {
     this.agent.doubt(base, now);
+    if (base) this.announceAll();
+    this.#announcePause = FIRST_ANNOUNCE_PAUSE;
+    this.#announceAt = now + FIRST_ANNOUNCE_PAUSE;
     this.wake(now);
     this.wakeAt = now;
   }
@@ -252,6 +263,7 @@ export class Connection implements Sleeper {
     this.tunnel.handleTimeout(now);
     this.#drainAgent(now);
     this.#drainTunnel(now);
+    this.#announceWhileDoubted(now);
     this.#applyTimeouts(now);
     this.wakeAt = this.#nextWakeUp(now);
   }
@@ -260,6 +272,14 @@ export class Connection implements Sleeper {
   flushTunnel(now: number): void {
     this.#drainTunnel(now);
     this.wakeAt = Math.min(this.wakeAt ?? Infinity, this.tunnel.pollTimeout() ?? Infinity);
+  }
+
+  #announceWhileDoubted(now: number): void {
+    if (now < this.#announceAt) return;
+    if (this.agent.isDoubted) this.announceAll();
+    this.#announcePause *= 2;
+    const isOver = !this.agent.isDoubted || this.#announcePause > LAST_ANNOUNCE_PAUSE;
+    this.#announceAt = isOver ? Infinity : now + this.#announcePause;
   }
 
   #announce(candidate: Candidate): void {
@@ -369,6 +389,7 @@ export class Connection implements Sleeper {
       this.state === "idle" ? Math.ceil(check / IDLE_GRID) * IDLE_GRID : check,
       this.tunnel.pollTimeout() ?? Infinity,
     );
+    next = Math.min(next, this.#announceAt);
     if (this.#waitsForCandidates()) next = Math.min(next, this.#createdAt + CANDIDATE_TIMEOUT);
     if (this.#disconnectedAt !== undefined) next = Math.min(next, this.#disconnectedAt + DISCONNECT_GRACE);
     if (this.#mayIdle()) next = Math.min(next, this.#lastActivity + IDLE_AFTER);

@@ -427,11 +427,7 @@ export class Node {
     switch (news.type) {
       case "moved":
         this.#events.push({ type: "moved" });
-        for (const connection of this.#directory.all()) {
-          connection.doubt(news.base, now);
-          // What was signalled over the portal's old connection just now may be lost with it.
-          connection.announceAll();
-        }
+        for (const connection of this.#directory.all()) connection.doubt(news.base, now);
         return;
       case "host":
         return this.#share(this.#shared.addHost(news.address), now);
