@@ -57,6 +57,7 @@ export const COUNTER_SECTIONS:
       policy_in_refused_protocol_filter: "Refused: neither TCP, UDP nor ICMP, and filters exist.",
     }],
     ["Names", {
+      gateway_offer_dropped: "Dropped: an old client's offer of a connection while too many wait for names.",
       policy_name_request_dropped: "Dropped: a client's request for a name while too many wait.",
       dns_queries_forwarded: "Queries of clients that the site's nameservers answered.",
       dns_queries_failed: "Queries of clients answered with SERVFAIL.",

@@ -6,6 +6,7 @@
  * apart: a lost connection keeps the authorisations, since the client comes back to them (spec policy §1.8), while the
  * last authorisation to go takes the connection with it, after a goodbye.
  */
+import type { RandomBytes } from "../crypto/types.ts";
 import type { Connection, Node, NodeEvent } from "../node/mod.ts";
 import { Fifo } from "../node/fifo.ts";
 import type { FlowTracker } from "../flows/mod.ts";
@@ -21,6 +22,7 @@ import {
   decodeControl,
   encodeControl,
   type GrantRequest,
+  isNameOf,
   type Peer,
   type Policy,
   PolicyError,
@@ -33,13 +35,17 @@ import {
 import { rangeKey4, rangeKey6 } from "../policy/ranges.ts";
 import type {
   Authorization,
+  AuthorizedClient,
   GatewayCommand,
   GatewayEvent,
   GatewayInit,
+  IceCredentials,
   Id,
   TunnelInterface,
 } from "../portal/types.ts";
 import { DataPath, type DataPathOptions, type Gate } from "./data_path.ts";
+import { makeIceCredentials } from "./ice_credentials.ts";
+import { type Offer, PendingOffers } from "./pending_offers.ts";
 
 export type GatewayOutput =
   | { readonly type: "portal"; readonly command: GatewayCommand }
@@ -60,8 +66,13 @@ export type GatewayOutput =
   | { readonly type: "policy"; readonly event: PolicyEvent }
   | { readonly type: "node"; readonly event: NodeEvent };
 
+/** What every kind of permission has. */
+type AccessRequest = Pick<Authorization, "resource" | "expiresAt"> & { readonly client: { readonly id: Id } };
+
 export interface GatewayOptions extends DataPathOptions {
   readonly policy: Policy;
+  /** For the ICE credentials that nobody gives us. */
+  readonly random: RandomBytes;
   /** Follows flows for the flow log; undefined: nobody wants to know. */
   readonly flows?: FlowTracker | undefined;
 }
@@ -73,10 +84,13 @@ export class Gateway implements Gate {
   readonly #flows: FlowTracker | undefined;
   readonly #slab: Slab;
   readonly #counters: Counters;
+  readonly #random: RandomBytes;
+  readonly #offers = new PendingOffers();
   readonly #outputs = new Fifo<GatewayOutput>();
   readonly #dropNoPeer: number;
   readonly #dropNotConnected: number;
   readonly #dropControl: number;
+  readonly #dropOffer: number;
   #hasInterface = false;
   /** The followed flow of the packet that `route` looked at last, or -1. */
   #routedFlow = -1;
@@ -84,12 +98,14 @@ export class Gateway implements Gate {
   constructor(options: GatewayOptions) {
     this.#node = options.node;
     this.#policy = options.policy;
+    this.#random = options.random;
     this.#flows = options.flows;
     this.#slab = options.slab;
     this.#counters = options.counters;
     this.path = new DataPath(options, this);
     this.#dropNoPeer = options.counters.register("drop_policy_no_peer");
     this.#dropNotConnected = options.counters.register("drop_packet_not_connected");
+    this.#dropOffer = options.counters.register("gateway_offer_dropped");
     this.#dropControl = options.counters.register("drop_control_malformed");
   }
 
@@ -104,7 +120,12 @@ export class Gateway implements Gate {
       case "authorize":
         this.#authorize(event.authorization, now);
         break;
+      case "connection_offered":
+      case "access_offered":
+        this.#consider(event.offer, now);
+        break;
       case "reject_access":
+        this.#offers.withdraw(event.clientId, event.resourceId);
         this.#policy.revoke(event.clientId, event.resourceId);
         this.#endFlows("revoked", now);
         this.#outputs.push({ type: "revoked", clientId: event.clientId, resourceId: event.resourceId });
@@ -131,6 +152,7 @@ export class Gateway implements Gate {
   /** What came of a "resolve" output: addresses, none, or undefined when there was no outcome in time. */
   handleResolution(domain: string, addresses: readonly Uint8Array[] | undefined, now: number): void {
     this.#policy.handleResolution(domain, addresses);
+    for (const offer of this.#offers.take(domain)) this.#accept(offer, addresses, now);
     this.drain(now);
   }
 
@@ -238,6 +260,7 @@ export class Gateway implements Gate {
   #initialise(init: GatewayInit, now: number): void {
     this.#node.updateRelays([], init.relays, now);
     this.#policy.reconcile(init.authorizations, now);
+    if (init.authorizations) this.#offers.keepOnly(init.authorizations);
     try {
       this.#policy.setInterface(init.interface);
     } catch (error) {
@@ -249,28 +272,62 @@ export class Gateway implements Gate {
     this.#outputs.push({ type: "interface", interface: init.interface });
   }
 
-  #authorize({ ref, resource, client, clientIce, gatewayIce, expiresAt }: Authorization, now: number): void {
+  #authorize({ ref, clientIce, gatewayIce, ...request }: Authorization, now: number): void {
+    const peer = this.#connect(request, gatewayIce, clientIce, now);
+    // The confirmation must overtake the candidates that the upsert has caused (spec portal §4.1).
+    if (peer) this.#confirm(request, { type: "authorized", ref });
+  }
+
+  /** An offer of an old client: it is accepted when the name that it is about is resolved. */
+  #consider(offer: Offer, now: number): void {
+    const { name } = offer;
+    if (name === undefined) return this.#accept(offer, [], now);
+    if (!isNameOf(offer.resource, name.domain)) return this.#accept(offer, [], now);
+    if (this.#offers.add(name.domain, offer)) this.#outputs.push({ type: "resolve", domain: name.domain });
+    else this.#counters.add(this.#dropOffer);
+  }
+
+  /** @param addresses undefined: the name could not be looked up. Then a new connection is not accepted. */
+  #accept(offer: Offer, addresses: readonly Uint8Array[] | undefined, now: number): void {
+    if (!this.#hasInterface || ("ref" in offer && addresses === undefined)) return;
+    const ice = makeIceCredentials(this.#random);
+    const peer = "ref" in offer ? this.#connect(offer, ice, offer.clientIce, now) : this.#grant(offer, now);
+    if (!peer) return;
+    const { client, resource, name } = offer;
+    if (name) this.#policy.setupNat(peer, resource.id, name.domain, addresses ?? [], name.proxyIps);
+    if ("ref" in offer) return this.#confirm(offer, { type: "accepted", ref: offer.ref, ice });
+    const connection = this.#node.connection(client.id);
+    if (connection) connection.owner = peer;
+    peer.connection = connection;
+    this.#confirm(offer, undefined);
+  }
+
+  /** Makes or keeps the connection and gives access; undefined when that is impossible, and nothing was changed. */
+  #connect(
+    request: GrantRequest & { readonly client: AuthorizedClient },
+    local: IceCredentials,
+    remote: IceCredentials,
+    now: number,
+  ): Peer | undefined {
     // Packets to and from this client need our own tunnel addresses, which come with `init`.
-    if (!this.#hasInterface) return;
-    const existing = this.#node.connection(client.id);
-    const connection = this.#node.upsert({
-      peerId: client.id,
-      publicKey: client.publicKey,
-      presharedKey: client.presharedKey,
-      local: gatewayIce,
-      remote: clientIce,
-    }, now);
-    if (!connection) return;
-    const peer = this.#grant({ client, resource, expiresAt }, now);
+    if (!this.#hasInterface) return undefined;
+    const { id, publicKey, presharedKey } = request.client;
+    const existing = this.#node.connection(id);
+    const connection = this.#node.upsert({ peerId: id, publicKey, presharedKey, local, remote }, now);
+    if (!connection) return undefined;
+    const peer = this.#grant(request, now);
     if (!peer) {
       // A connection that serves other resources stays.
-      if (connection !== existing) this.#disconnect(client.id);
-      return;
+      if (connection !== existing) this.#disconnect(id);
+      return undefined;
     }
     connection.owner = peer;
     peer.connection = connection;
-    // The confirmation must overtake the candidates that the upsert has caused (spec portal §4.1).
-    this.#outputs.push({ type: "portal", command: { type: "authorized", ref } });
+    return peer;
+  }
+
+  #confirm({ client, resource, expiresAt }: AccessRequest, command: GatewayCommand | undefined): void {
+    if (command) this.#outputs.push({ type: "portal", command });
     const name = resource.type === "internet" ? "Internet" : resource.name;
     this.#outputs.push({
       type: "granted",

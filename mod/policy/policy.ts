@@ -354,6 +354,11 @@ export class Policy {
   }
 }
 
+/** True when this is a name that may be looked up, and belongs to this DNS resource. */
+export function isNameOf(resource: Resource, domain: string): boolean {
+  return resource.type === "dns" && NAME.test(domain) && new DomainPattern(resource.address).matches(domain);
+}
+
 /** True when the client holds this DNS resource and the name belongs to it. */
 function isOwned(peer: Peer, resourceId: Id, domain: string): boolean {
   const resource = peer.grants.get(resourceId)?.resource;

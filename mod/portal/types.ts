@@ -121,6 +121,34 @@ export interface Authorization {
   readonly expiresAt: number | null;
 }
 
+/** A name of a DNS resource, and the addresses that its client made up for it. */
+export interface ProxiedName {
+  readonly domain: string;
+  /** 4 or 16 bytes each. */
+  readonly proxyIps: readonly Uint8Array[];
+}
+
+/** `request_connection`: what portals send for clients older than 1.4 instead of an {@link Authorization}. */
+export interface ConnectionOffer {
+  /** Opaque; goes back byte for byte with our credentials. */
+  readonly ref: string;
+  readonly resource: Resource;
+  readonly client: AuthorizedClient;
+  /** The remote agent's credentials; our own are ours to choose. */
+  readonly clientIce: IceCredentials;
+  readonly expiresAt: number | null;
+  /** To be resolved before the connection is accepted. */
+  readonly name: ProxiedName | undefined;
+}
+
+/** `allow_access`: one more resource for a client older than 1.4 whose connection stands. Nobody waits for an answer. */
+export interface AccessOffer {
+  readonly resource: Resource;
+  readonly client: { readonly id: Id; readonly ipv4: Uint8Array; readonly ipv6: Uint8Array };
+  readonly expiresAt: number | null;
+  readonly name: ProxiedName | undefined;
+}
+
 /** Relays that went (drop first), then relays to add. One id may be in both lists. */
 export interface RelaysPresence {
   readonly disconnectedIds: readonly Id[];
@@ -131,6 +159,8 @@ export interface RelaysPresence {
 export type GatewayEvent =
   | { readonly type: "init"; readonly init: GatewayInit }
   | { readonly type: "authorize"; readonly authorization: Authorization }
+  | { readonly type: "connection_offered"; readonly offer: ConnectionOffer }
+  | { readonly type: "access_offered"; readonly offer: AccessOffer }
   | { readonly type: "reject_access"; readonly clientId: Id; readonly resourceId: Id }
   | { readonly type: "resource_updated"; readonly resource: Resource }
   | { readonly type: "relays_presence"; readonly presence: RelaysPresence }
@@ -151,6 +181,8 @@ export type GatewayEvent =
 export type GatewayCommand =
   /** Confirms an {@link Authorization}; must be sent before the first candidates of the connection it made. */
   | { readonly type: "authorized"; readonly ref: string }
+  /** Answers a {@link ConnectionOffer} with our own credentials; before candidates, likewise. */
+  | { readonly type: "accepted"; readonly ref: string; readonly ice: IceCredentials }
   | { readonly type: "candidates"; readonly clientId: Id; readonly candidates: readonly string[] }
   | { readonly type: "invalidated_candidates"; readonly clientId: Id; readonly candidates: readonly string[] }
   /** Asks for relays: an authorization could not be accepted for lack of them, or the last one went. */

@@ -20,6 +20,7 @@ serveDataThread({
     if (flows) counters.register(FLOW_RECORDS_UNWRITTEN);
     const gateway = new Gateway({
       ...parts,
+      random: (length) => crypto.getRandomValues(new Uint8Array(length)),
       policy: new Policy({ slab, counters, unixNow: Date.now, seed }),
       flows,
     });

@@ -1,5 +1,5 @@
 /** What a gateway and a client core have in common, on a slab of their own, and the ways in and out of it. */
-import type { Aead } from "../../mod/crypto/types.ts";
+import type { Aead, RandomBytes } from "../../mod/crypto/types.ts";
 import { NobleDh } from "../../mod/crypto/mod.ts";
 import { CLIENT_ACTIVE, CLIENT_IDLE, GATEWAY_ACTIVE, GATEWAY_IDLE } from "../../mod/ice/mod.ts";
 import { Node } from "../../mod/node/mod.ts";
@@ -35,6 +35,7 @@ export class End {
   readonly splitter: Splitter;
   readonly node: Node;
   readonly publicKey: Uint8Array;
+  readonly random: RandomBytes;
   readonly #input = this.slab.reserve(65536 + VNET_HEADER + 64);
   readonly #from = this.slab.reserve(ADDRESS_RECORD_SIZE);
   readonly #local = this.slab.reserve(ADDRESS_RECORD_SIZE);
@@ -49,7 +50,7 @@ export class End {
     this.packets = new PacketQueue(this.slab, kernels, { capacity: 2048, tcp: false, udp: false });
     this.transmits = new TransmitQueue(this.slab, { areaLength: 131072, capacity: 1024 });
     this.splitter = new Splitter(this.slab, kernels);
-    const random = seededRandom(seed), dh = new NobleDh();
+    const random = this.random = seededRandom(seed), dh = new NobleDh();
     const privateKey = random(32);
     this.publicKey = dh.publicKey(privateKey);
     this.node = new Node({

@@ -4,7 +4,15 @@ import { formatIp } from "../../mod/packet/address.ts";
 import { formatKey } from "../../mod/portal/key.ts";
 import { decodeGatewayEvent, encodeGatewayCommand } from "../../mod/portal/schema/gateway.ts";
 import type { GatewayEvent } from "../../mod/portal/types.ts";
-import { authorizeFlow, cidrResource, createAuthorization, gatewayInit, relayEntry } from "./payloads.ts";
+import {
+  allowAccess,
+  authorizeFlow,
+  cidrResource,
+  createAuthorization,
+  gatewayInit,
+  relayEntry,
+  requestConnection,
+} from "./payloads.ts";
 import { CLIENT_ID, CLIENT_KEY, PRESHARED_KEY, RELAY_ID, RESOURCE_ID } from "./support.ts";
 
 function read<T extends GatewayEvent["type"]>(type: T, event: string, payload: unknown) {
@@ -194,6 +202,55 @@ Deno.test("reject_access, expiry updates and relay presence", () => {
   assert.equal(errorOf("relays_presence", { connected: [] }), "disconnected_ids: it is missing");
 });
 
+Deno.test("request_connection and allow_access of clients older than 1.4", () => {
+  const { offer } = read("connection_offered", "request_connection", requestConnection());
+  assert.deepEqual([offer.ref, offer.client.id, offer.expiresAt], [
+    "SFMyNTY.g2gDbQAAA",
+    CLIENT_ID,
+    1753952400,
+  ]);
+  assert.deepEqual([formatKey(offer.client.publicKey), formatKey(offer.client.presharedKey)], [
+    CLIENT_KEY,
+    PRESHARED_KEY,
+  ]);
+  assert.deepEqual(offer.clientIce, { ufrag: "zbsy", password: "xxli47zshbmu3ktnzxwx2g" });
+  assert.equal(offer.name!.domain, "wiki.corp.example");
+  assert.deepEqual(offer.name!.proxyIps.map(formatIp), ["100.96.0.1", "fd00:2021:1111:8000::1"]);
+  for (const domain of [null, undefined]) {
+    const plain = changed(requestConnection(), "client.payload.domain", domain);
+    assert.equal(read("connection_offered", "request_connection", plain).offer.name, undefined);
+  }
+  const { offer: access } = read("access_offered", "allow_access", allowAccess());
+  assert.deepEqual([access.client.id, formatIp(access.client.ipv4), access.expiresAt, access.name], [
+    CLIENT_ID,
+    "100.70.12.34",
+    null,
+    undefined,
+  ]);
+  const named = { ...allowAccess(), payload: { name: "x.corp.example", proxy_ips: ["100.96.0.2", "none"] } };
+  const { value, skipped } = decodeGatewayEvent("allow_access", named);
+  assert.ok(value?.type === "access_offered");
+  assert.deepEqual(value.offer.name!.proxyIps.map(formatIp), ["100.96.0.2"]);
+  assert.deepEqual(skipped.map(({ path }) => path), ["payload.proxy_ips.1"]);
+});
+
+Deno.test("each wrong field of the old messages is named", () => {
+  const cases: [event: string, make: () => Record<string, unknown>, path: string, value?: unknown][] = [
+    ["request_connection", requestConnection, "ref", 7],
+    ["request_connection", requestConnection, "expires_at"],
+    ["request_connection", requestConnection, "client.payload.ice_parameters.password"],
+    ["request_connection", requestConnection, "client.payload.domain.name", ""],
+    ["request_connection", requestConnection, "client.peer.public_key", "x"],
+    ["request_connection", requestConnection, "resource.address"],
+    ["allow_access", allowAccess, "client_ipv4", "fd00::1"],
+    ["allow_access", allowAccess, "client_id"],
+    ["allow_access", allowAccess, "resource.type", "pool"],
+  ];
+  for (const [event, make, path, value] of cases) {
+    assert.ok(errorOf(event, changed(make(), path, value)).startsWith(`${path}: `), path);
+  }
+});
+
 Deno.test("candidates that can't be read are skipped one by one", () => {
   const good = "candidate:7031633958891736544 1 udp 50331391 35.244.108.190 53909 typ relay";
   const payload = {
@@ -221,12 +278,14 @@ Deno.test("commands in both dialects", () => {
         candidates: ["c"],
       }),
       encodeGatewayCommand(dialect, { type: "no_relays" }),
+      encodeGatewayCommand(dialect, { type: "accepted", ref: "r", ice: { ufrag: "u", password: "p" } }),
     ].map(({ event, payload }) => `${event} ${JSON.stringify(payload)}`)
   );
   const common = [
     `broadcast_ice_candidates {"client_ids":["${CLIENT_ID}"],"candidates":["c"]}`,
     `broadcast_invalidated_ice_candidates {"client_ids":["${CLIENT_ID}"],"candidates":["c"]}`,
     "no_relays {}",
+    'connection_ready {"ref":"r","gateway_payload":{"ConnectionAccepted":{"ice_parameters":{"username":"u","password":"p"}}}}',
   ];
   assert.deepEqual(lines[0], [`flow_authorized {"ref":"r"}`, ...common]);
   assert.deepEqual(lines[1], [`authorization_created {"ref":"r"}`, ...common]);
@@ -242,6 +301,8 @@ Deno.test("any JSON under any event name: a value or a named error, never a thro
     "relays_presence",
     "ice_candidates",
     "access_authorization_expiry_updated",
+    "request_connection",
+    "allow_access",
     "__proto__",
   ];
   fc.assert(fc.property(fc.constantFrom(...events), fc.jsonValue(), (event, payload) => {
@@ -255,6 +316,8 @@ Deno.test("a valid payload with any one value replaced, or any field added: neve
     ["init", gatewayInit],
     ["create_authorization", createAuthorization],
     ["resource_updated", cidrResource],
+    ["request_connection", requestConnection],
+    ["allow_access", allowAccess],
   ];
   fc.assert(
     fc.property(fc.constantFrom(...payloads), fc.nat(), fc.jsonValue(), ([event, make], at, value) => {

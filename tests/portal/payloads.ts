@@ -64,6 +64,42 @@ export function authorizeFlow(): Json {
   };
 }
 
+/** `request_connection`: what a client older than 1.4 causes. */
+export function requestConnection(): Json {
+  return {
+    ref: "SFMyNTY.g2gDbQAAA",
+    resource: { ...cidrResource(), type: "dns", address: "*.corp.example" },
+    expires_at: 1753952400,
+    client: {
+      id: CLIENT_ID,
+      payload: {
+        ice_parameters: { username: "zbsy", password: "xxli47zshbmu3ktnzxwx2g" },
+        domain: { name: "wiki.corp.example", proxy_ips: ["100.96.0.1", "fd00:2021:1111:8000::1"] },
+      },
+      peer: {
+        persistent_keepalive: 25,
+        public_key: CLIENT_KEY,
+        preshared_key: PRESHARED_KEY,
+        ipv4: "100.70.12.34",
+        ipv6: "fd00:2021:1111::6:c22",
+      },
+    },
+  };
+}
+
+/** `allow_access`: one more resource for such a client. */
+export function allowAccess(): Json {
+  return {
+    ref: "SFMyNTY.g2gDbQAAB",
+    client_id: CLIENT_ID,
+    client_ipv4: "100.70.12.34",
+    client_ipv6: "fd00:2021:1111::6:c22",
+    resource: cidrResource(),
+    expires_at: null,
+    payload: null,
+  };
+}
+
 /** The same as a newer portal sends it. */
 export function createAuthorization(): Json {
   const payload = authorizeFlow();

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import type { Codec } from "../codec.ts";
 import type { Dialect } from "../login_url.ts";
 import type { Authorization, GatewayCommand, GatewayEvent, GatewayInit } from "../types.ts";
+import { readAccessOffer, readConnectionOffer } from "./offers.ts";
 import { decode, type Decoded, type Reader } from "./issues.ts";
 import {
   candidate,
@@ -77,6 +78,10 @@ function readEvent(reader: Reader, payload: unknown): GatewayEvent {
     case "authorize_flow":
     case "create_authorization":
       return { type: "authorize", authorization: readAuthorization(reader, payload) };
+    case "request_connection":
+      return { type: "connection_offered", offer: readConnectionOffer(reader, payload) };
+    case "allow_access":
+      return { type: "access_offered", offer: readAccessOffer(reader, payload) };
     case "reject_access": {
       const wire = reader.read(pair, payload);
       return { type: "reject_access", clientId: wire.client_id, resourceId: wire.resource_id };
@@ -120,6 +125,11 @@ export function encodeGatewayCommand(dialect: Dialect, command: GatewayCommand) 
         event: dialect === "v1" ? "flow_authorized" : "authorization_created",
         payload: { ref: command.ref },
       };
+    case "accepted": {
+      const ice_parameters = { username: command.ice.ufrag, password: command.ice.password };
+      const gateway_payload = { ConnectionAccepted: { ice_parameters } };
+      return { event: "connection_ready", payload: { ref: command.ref, gateway_payload } };
+    }
     case "candidates":
       return {
         event: "broadcast_ice_candidates",
@@ -159,6 +169,7 @@ export function gatewayCodec(dialect: Dialect): Codec<GatewayEvent, GatewayComma
       event.type === "authorize"
         ? { peerId: event.authorization.client.id, ref: event.authorization.ref }
         : undefined,
-    confirmed: (command) => command.type === "authorized" ? command.ref : undefined,
+    confirmed: (command) =>
+      command.type === "authorized" || command.type === "accepted" ? command.ref : undefined,
   };
 }
