@@ -274,6 +274,40 @@ Deno.test("CREATE-PERMISSION succeeds and changes nothing", () => {
   equal(client.relay.server.channels, 0);
 });
 
+Deno.test("a FINGERPRINT behind the signature is fine, and missed nowhere", () => {
+  const client = new RawClient();
+  client.nonce = client.request(Method.ALLOCATE, [UDP]).nonce;
+  const answer = client.raw(encodeStun({
+    class: "request",
+    method: Method.ALLOCATE,
+    transactionId: new Uint8Array(12),
+    attributes: [UDP, [A.USERNAME, ALICE.username], [A.REALM, "firezone"], [A.NONCE, client.nonce!]],
+    integrityKey: ALICE.key,
+    fingerprint: true,
+  }))!;
+  equal(answer.class, "success");
+  ok(verifyIntegrity(answer, ALICE.key));
+});
+
+Deno.test("channels that have expired leave nothing behind, and neither do allocations", () => {
+  const client = new RawClient({ limits: { channelsPerAllocation: 500 } });
+  client.allocate();
+  equal(client.refresh([A.LIFETIME, 3600]).lifetime, 3600);
+  for (let i = 0; i < 500; i++) equal(client.bind(0x4000 + i, address(`198.51.100.7:${1000 + i}`)), 0);
+  equal(client.bind(0x4fff, PEER), 508);
+  client.relay.server.handleTimeout(client.now + 899_999);
+  equal(client.relay.server.channels, 500);
+  client.relay.server.handleTimeout(client.now + 901_000);
+  equal(client.relay.server.channels, 0);
+  client.now += 901_000;
+  for (let i = 0; i < 500; i++) equal(client.bind(0x4000 + i, address(`198.51.100.8:${1000 + i}`)), 0);
+  client.relay.server.handleTimeout(client.now + HOUR);
+  equal(client.relay.server.channels, 0);
+  equal(client.relay.server.allocations, 0);
+  equal(client.relay.openPorts.size, 0);
+  equal(client.relay.server.pollTimeout(), undefined);
+});
+
 Deno.test("an unknown method is 400 and an unknown required attribute 420 with its name", () => {
   const client = new RawClient();
   client.allocate();
