@@ -198,6 +198,13 @@ export class IceAgent {
     this.#changed = true;
   }
 
+  /** Nothing comes from the peer any more: the path that data takes is asked a few quick questions. */
+  suspect(now: number): void {
+    this.#now = now;
+    this.#selected?.suspect();
+    this.#changed = true;
+  }
+
   /** An authentic handshake of the peer's came from `source` to `destination`: see `nomination.ts`. */
   noteHandshake(source: SocketAddress, destination: SocketAddress, now: number): void {
     this.#now = now;

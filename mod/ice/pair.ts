@@ -30,7 +30,7 @@ const REMEMBERED_REQUESTS = 3;
 const DESERTED_AFTER = 5_000;
 /** A pair is taken for dead when so many of our checks in a row were not answered (the last one just sent). */
 const SILENT_CHECKS = 6;
-/** When the peer may have moved, so many are enough (the last one just sent). */
+/** So many are enough when something speaks against the pair already. */
 const SUSPECT_CHECKS = 3;
 
 export class CandidatePair {
@@ -93,7 +93,7 @@ export class CandidatePair {
     this.checks.restart();
   }
 
-  /** The peer may have moved: asks again, quickly. Until a few checks in a row are lost the pair is believed. */
+  /** The path may have died: asks again, quickly. Until a few checks in a row are lost the pair is believed. */
   suspect(): void {
     if (this.#isDoubted) return;
     if (this.checks.unanswered > 1) return this.doubt();

@@ -305,8 +305,11 @@ export class Node {
     for (let due = this.#alarm.due(now); due; due = this.#alarm.due(now)) {
       // Should one throw, it must not keep the others from being driven.
       due.wakeAt = now + SWEEP_INTERVAL;
+      if (due.isSilent(now)) {
+        this.#relays.verifyAll(now);
+        due.agent.suspect(now);
+      }
       due.drive(now);
-      if (due.isSilent(now)) this.#relays.verifyAll(now);
       this.#collect(due, now);
     }
   }
