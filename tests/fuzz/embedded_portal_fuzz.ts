@@ -93,7 +93,7 @@ class Machine {
     else if (kind < LOGIN) this.#login(feed);
     else if (kind < GONE) {
       const socket = this.#pick(feed);
-      this.#core.handleClosed(socket);
+      this.#core.handleClosed(socket, this.#now);
       this.#sockets.delete(socket);
     } else if (kind < 240) this.#core.setPolicy(feed.pick([BOUND, CHANGED, WITHOUT_PHONE]));
     else {

@@ -4,7 +4,7 @@ import { formatIp, parseIp, SocketAddress } from "../../../mod/packet/address.ts
 import { ingestToken } from "../../../mod/embedded/portal/core/ingest_token.ts";
 import { pairIceCredentials, pairPresharedKey } from "../../../mod/embedded/portal/core/pair_credentials.ts";
 import { relayId } from "../../../mod/embedded/portal/policy/policy.ts";
-import { goneRelays, relaysFor } from "../../../mod/embedded/portal/core/relay_list.ts";
+import { goneRelays, known, relaysFor } from "../../../mod/embedded/portal/core/relay_list.ts";
 import { chooseOffset, tunnelIpv4, tunnelIpv6 } from "../../../mod/embedded/portal/core/tunnel_addresses.ts";
 import { formatKey } from "../../../mod/portal/key.ts";
 import { CLIENT_ID, CLIENT_KEY, GATEWAY_ID, GATEWAY_KEY, PRESHARED_KEY } from "../../portal/support.ts";
@@ -47,7 +47,7 @@ Deno.test("a dual-stack relay is two adjacent entries with one id and credential
     v4: SocketAddress.parse("203.0.113.10:3478")!,
     v6: SocketAddress.parse("[2001:db8::10]:3478")!,
   };
-  const entries = relaysFor(gateway, [relay], 1761004800);
+  const entries = relaysFor(gateway, [known(relay)], 1761004800);
   assert.deepEqual(entries.map((one) => one.addr), ["203.0.113.10:3478", "[2001:db8::10]:3478"]);
   for (const entry of entries) {
     assert.equal(entry.username, "1761004800:kB8gD4KFbA5XSOXCQW+7SqIFp6Rf6vtEPQY4WVvUe9s");
@@ -63,10 +63,10 @@ Deno.test("of many relays a device gets two, and keeps them when others come and
     v4: SocketAddress.of(`192.0.2.${n}`, 3478)!,
   });
   const relays = Array.from({ length: 10 }, (_, n) => relay(n + 1));
-  const chosen = relaysFor(client, relays, 1);
+  const chosen = relaysFor(client, relays.map(known), 1);
   assert.equal(chosen.length, 2);
   const others = relays.filter((one) => !chosen.some((entry) => entry.addr === one.v4.key));
-  assert.deepEqual(relaysFor(client, relays.filter((one) => one !== others[0]), 1), chosen);
+  assert.deepEqual(relaysFor(client, relays.filter((one) => one !== others[0]).map(known), 1), chosen);
   assert.deepEqual(goneRelays(chosen, chosen), []);
   assert.deepEqual(goneRelays(chosen, chosen.slice(1)), [chosen[0]!.id]);
   assert.deepEqual(goneRelays(chosen, [{ ...chosen[0]!, password: "other" }, chosen[1]!]), [chosen[0]!.id]);

@@ -1,7 +1,8 @@
 /** The portal's core on a virtual clock with devices that say exactly what a test tells them to. */
 import assert from "node:assert/strict";
 import { isProblem } from "../../../mod/embedded/portal/core/admission.ts";
-import { PortalCore } from "../../../mod/embedded/portal/core/core.ts";
+import { type Hardware, NO_HARDWARE } from "../../../mod/embedded/portal/core/devices.ts";
+import { type Closure, PortalCore } from "../../../mod/embedded/portal/core/core.ts";
 import {
   nameBasedId,
   type PortalPolicy,
@@ -9,6 +10,7 @@ import {
 } from "../../../mod/embedded/portal/policy/policy.ts";
 import { parsePolicy } from "../../../mod/embedded/portal/policy/file.ts";
 import type { RelayEntry } from "../../../mod/embedded/portal/core/relay_list.ts";
+import type { Grant } from "../../../mod/embedded/portal/core/grants.ts";
 import type { PortalEvent, StoredState } from "../../../mod/embedded/portal/core/state.ts";
 import { SocketAddress } from "../../../mod/packet/address.ts";
 import { formatKey } from "../../../mod/portal/key.ts";
@@ -114,10 +116,17 @@ export interface WorldOptions {
   readonly stored?: StoredState;
   /** No store at all. */
   readonly forgetful?: boolean;
+  /** When this world begins, ms after the usual begin. */
+  readonly start?: number;
 }
+
+/** Thursday 2025-07-24, 09:00:00 UTC. */
+const UNIX_START = 1_753_347_600;
 
 export class PortalWorld {
   now = 0;
+  /** Seconds by which the portal's wall clock is wrong. */
+  skew = 0;
   readonly core: PortalCore;
   readonly events: PortalEvent[] = [];
   readonly devices: FakeDevice[] = [];
@@ -127,18 +136,19 @@ export class PortalWorld {
 
   constructor(options: WorldOptions = {}) {
     this.policy = policyOf(options.text ?? POLICY);
+    this.now = options.start ?? 0;
     this.core = new PortalCore({
       policy: this.policy,
       relays: [RELAY],
       stored: options.forgetful ? undefined : options.stored ?? { devices: [], grants: [], tokens: [] },
       random: seededRandom(),
       unixNow: () => this.unixNow(),
-      now: 0,
+      now: this.now,
     });
   }
 
   unixNow(): number {
-    return 1_753_347_600 + Math.floor(this.now / 1000);
+    return UNIX_START + this.skew + Math.floor(this.now / 1000);
   }
 
   /** Connects a device and joins it, unless told otherwise. */
@@ -196,6 +206,11 @@ export class PortalWorld {
     }
     return { devices: [...devices.values()], grants: [...grants.values()], tokens: [...tokens.values()] };
   }
+
+  /** Grants that a store would hold and that allow something. */
+  storedGrants(): Grant[] {
+    return this.stored().grants.filter(({ ended }) => !ended);
+  }
 }
 
 export interface DeviceOptions {
@@ -204,6 +219,9 @@ export interface DeviceOptions {
   readonly publicKey?: string;
   readonly userAgent?: string;
   readonly join?: boolean;
+  readonly remoteIp?: string;
+  readonly region?: string;
+  readonly hardware?: Partial<Hardware>;
 }
 
 export class FakeDevice {
@@ -229,8 +247,9 @@ export class FakeDevice {
       publicKey: this.publicKey,
       userAgent: options.userAgent ?? "Debian/13 connlib/1.5.0 (x86_64; 6.12.30)",
       vsn: undefined,
-      remoteIp: "198.51.100.20",
-      region: undefined,
+      remoteIp: options.remoteIp ?? "198.51.100.20",
+      region: options.region,
+      hardware: { ...NO_HARDWARE, ...options.hardware },
     });
     assert.ok(!isProblem(answer), JSON.stringify(answer));
     const socket = world.core.handleOpen(answer, world.now);
@@ -254,8 +273,9 @@ export class FakeDevice {
     return this.take();
   }
 
-  hangUp(): void {
-    this.#world.core.handleClosed(this.socket);
+  /** The connection ends: it breaks, or is closed by the device. */
+  hangUp(closure?: Closure): void {
+    this.#world.core.handleClosed(this.socket, this.#world.now, closure);
     this.#world.drain();
   }
 

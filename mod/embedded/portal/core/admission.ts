@@ -1,11 +1,13 @@
 /** Who may open a WebSocket: token, attributes, and the answers to those who may not (spec portal §1.6, §1.8). */
+import { SocketAddress } from "../../../packet/address.ts";
 import { parseKey } from "../../../portal/key.ts";
 import type { Dialect, Role } from "../../../portal/login_url.ts";
 import { parseUserAgent } from "../../../portal/user_agent.ts";
-import { hashToken, type Tokens } from "./tokens.ts";
+import { type Hardware, NO_HARDWARE } from "./devices.ts";
+import { hashToken, type TokenOwner, type Tokens } from "./tokens.ts";
 
 export interface LoginAttempt {
-  readonly role: Role;
+  readonly role: Role | "relay";
   readonly dialect: Dialect;
   readonly token: string | undefined;
   readonly externalId: string | undefined;
@@ -17,7 +19,20 @@ export interface LoginAttempt {
   readonly remoteIp: string;
   /** Country that a trusted proxy named. */
   readonly region: string | undefined;
+  /** The query's hardware identifiers, of clients. */
+  readonly hardware?: Hardware;
+  /** The query's addresses, of relays. */
+  readonly relay?: RelayAddresses;
 }
+
+/** As in the query. */
+export interface RelayAddresses {
+  readonly ipv4: string | undefined;
+  readonly ipv6: string | undefined;
+  readonly port: string | undefined;
+}
+
+const DEFAULT_RELAY_PORT = "3478";
 
 /** Characters of a user agent that are kept. */
 const MAX_USER_AGENT = 255;
@@ -38,6 +53,17 @@ export interface Admission {
   readonly userAgent: string;
   readonly remoteIp: string;
   readonly region: string | undefined;
+  readonly hardware: Hardware;
+}
+
+/** A relay that may connect; it becomes one when it joins with its secret. */
+export interface RelayAdmission {
+  readonly role: "relay";
+  readonly name: string;
+  readonly tokenHash: string;
+  /** As it wants to be advertised; at least one. */
+  readonly v4?: SocketAddress;
+  readonly v6?: SocketAddress;
 }
 
 /** The body of a refusal (RFC 9457) with its status. */
@@ -49,7 +75,11 @@ export interface Problem {
 }
 
 /** @param unixNow Unix seconds; expired clients are refused */
-export function admit(attempt: LoginAttempt, tokens: Tokens, unixNow: number): Admission | Problem {
+export function admit(
+  attempt: LoginAttempt,
+  tokens: Tokens,
+  unixNow: number,
+): Admission | RelayAdmission | Problem {
   const token = attempt.token?.replace(/\s/g, "") ?? "";
   if (token === "") {
     return problem(401, "missing_token", "Missing token", "Send the token that the policy names.");
@@ -68,13 +98,26 @@ export function admit(attempt: LoginAttempt, tokens: Tokens, unixNow: number): A
   if (attempt.vsn !== undefined && !/^1\./.test(attempt.vsn)) {
     return invalid("vsn", "only serializer version 1.0.0 is spoken here");
   }
-  const { externalId = "", publicKey = "" } = attempt;
+  return owner.role === "relay"
+    ? admitRelay(attempt, owner.entry.name, tokenHash)
+    : admitDevice(attempt, owner, tokenHash);
+}
+
+function admitDevice(
+  attempt: LoginAttempt,
+  owner: Exclude<TokenOwner, { role: "relay" }>,
+  tokenHash: string,
+): Admission | Problem {
+  const { externalId = "", publicKey = "", hardware = NO_HARDWARE } = attempt;
   if (!isPrintable(externalId)) return invalid("external_id", "it must have 1 to 255 printable characters");
   if (parseKey(publicKey) === undefined) return invalid("public_key", "it is not 32 bytes in base64");
   const name = attempt.name?.trim() || externalId.slice(0, 16);
   if (!isPrintable(name)) return invalid("name", "it must have 1 to 255 printable characters");
+  for (const [key, value] of Object.entries(hardware)) {
+    if (value !== undefined && value.length > 255) return invalid(key, "it is longer than 255 characters");
+  }
   return {
-    role: attempt.role,
+    role: owner.role,
     dialect: attempt.dialect,
     owner: owner.role === "gateway" ? owner.entry.siteId : owner.entry.name,
     tokenHash,
@@ -85,10 +128,24 @@ export function admit(attempt: LoginAttempt, tokens: Tokens, unixNow: number): A
     userAgent: attempt.userAgent.slice(0, MAX_USER_AGENT),
     remoteIp: attempt.remoteIp,
     region: attempt.region,
+    hardware,
   };
 }
 
-export function isProblem(answer: Admission | Problem): answer is Problem {
+function admitRelay(attempt: LoginAttempt, owner: string, tokenHash: string): RelayAdmission | Problem {
+  const { ipv4, ipv6, port = DEFAULT_RELAY_PORT } = attempt.relay ?? {};
+  if (!ipv4 && !ipv6) return invalid("ipv4", "a relay needs ipv4 or ipv6");
+  if (!/^[1-9]\d{0,4}$/.test(port) || Number(port) > 65535) return invalid("port", "it is no port");
+  const v4 = ipv4 ? SocketAddress.of(ipv4, Number(port)) : undefined;
+  const v6 = ipv6 ? SocketAddress.of(ipv6, Number(port)) : undefined;
+  if (ipv4 && v4?.family !== 4) return invalid("ipv4", "it is no IPv4 address");
+  if (ipv6 && v6?.family !== 6) return invalid("ipv6", "it is no IPv6 address");
+  const name = attempt.name?.trim() || owner;
+  if (!isPrintable(name)) return invalid("name", "it must have 1 to 255 printable characters");
+  return { role: "relay", name, tokenHash, ...(v4 && { v4 }), ...(v6 && { v6 }) };
+}
+
+export function isProblem(answer: Admission | RelayAdmission | Problem): answer is Problem {
   return "status" in answer;
 }
 

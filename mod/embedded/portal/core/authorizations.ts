@@ -3,65 +3,66 @@
  *
  * The client asks; a gateway of the resource's sites is chosen and told; it confirms with the ref; the client is told.
  * Everything goes through one queue per socket, so a confirmation never falls behind the candidates that follow it.
- * A gateway that stays silent for 15 s makes the resource "offline" for that client.
+ * A gateway that stays silent for 15 s makes the resource "offline" for that client. Within that time either side may
+ * lose its connection and come back: what counts is that it is the same process, which its key tells.
+ *
+ * Clients before 1.4 ask for a connection instead (`request_connection`, or `reuse_connection` for one more resource
+ * over the same), with credentials of their own making; what they send goes to the gateway unread, and its answer back.
  */
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import type { Id } from "../../../portal/types.ts";
-import type { Version } from "./admission.ts";
+import { targetText } from "../policy/policy.ts";
+import { flap } from "./client_updates.ts";
 import type { Connection } from "./connection.ts";
+import { grantMessages } from "./grant_messages.ts";
 import type { Grant } from "./grants.ts";
-import { ingestToken } from "./ingest_token.ts";
-import { pairIceCredentials, pairPresharedKey } from "./pair_credentials.ts";
-import {
-  type AccessPolicy,
-  type ActorPolicy,
-  nameBasedId,
-  type ResourcePolicy,
-  targetText,
-} from "../policy/policy.ts";
+import type { ConnectionRequest, ConnectionReuse } from "./requests.ts";
+import { type Refusal, select, type Selection } from "./selection.ts";
+import type { Ref } from "./socket.ts";
 import type { PortalState } from "./state.ts";
-import { clientResource, gatewayResource } from "./views.ts";
 
 export const CONFIRMATION_TIMEOUT = 15_000;
 /** A client repeats its request every 2 s while there is traffic; anything faster is noise. */
 const REPEAT_INTERVAL = 1_000;
+/** A gateway that has said nothing for so long after it was asked may be gone. */
+const DOUBT = 3_000;
 const MAX_PENDING_PER_CLIENT = 256;
-/** Clients from here on need gateways from here on. */
-const FLOW_VERSION: Version = [1, 4, 0];
+const PERSISTENT_KEEPALIVE = 25;
 
 interface Pending {
-  readonly client: Connection;
+  readonly ref: string;
   readonly gateway: Connection;
   readonly grant: Grant;
   readonly since: number;
-  readonly answer: unknown;
+  readonly answer: Answer;
+  /** The client was away when the gateway confirmed. */
+  isConfirmed: boolean;
 }
+
+type Answer =
+  | { readonly type: "push"; readonly payload: object }
+  /** To a request of the old kind; worth nothing on another connection. */
+  | { readonly type: "reply"; readonly to: Connection; readonly ref: Ref; readonly response: object };
 
 export class Authorizations {
   readonly #state: PortalState;
-  readonly #secret: Uint8Array;
+  readonly #signingKey: Uint8Array;
+  /** In the order of their making. */
   readonly #pending = new Map<string, Pending>();
+  readonly #byClient = new Map<Id, Set<Pending>>();
   #nextRef = 0;
 
   constructor(state: PortalState) {
     this.#state = state;
-    this.#secret = state.random(32);
+    this.#signingKey = state.random(32);
   }
 
+  /** `create_flow` / `request_authorization` */
   request(client: Connection, resourceId: Id, connectedGatewayIds: readonly Id[], now: number): void {
-    const actor = this.#state.actorOf(client.device);
-    const resource = this.#state.resource(resourceId);
-    const access = this.#state.accessOf(client, resourceId);
-    if (!actor || !resource || !access) return this.#refuse(client, resourceId, "not_found");
-    if ("violated" in access) return this.#refuse(client, resourceId, "forbidden", access.violated);
-    const online = this.#state.onlineGateways(resource.siteIds);
-    if (online.length === 0) return this.#refuse(client, resourceId, "offline");
-    const compatible = online.filter((gateway) => isCompatible(client, gateway));
-    if (compatible.length === 0) {
-      return this.#refuse(client, resourceId, client.isV2 ? "version_mismatch" : "not_found");
-    }
-    const gateway = this.#choose(compatible, connectedGatewayIds);
+    const selection = this.#select(client, resourceId, connectedGatewayIds, false, now);
+    if ("reason" in selection) return this.#pushRefusal(client, resourceId, selection);
+    const { gateway, resource } = selection;
     if (this.#isNoise(client, resourceId, gateway, now)) return;
     const previous = this.#state.grants.get(client.device.id, resourceId);
     if (previous && previous.gatewayId !== gateway.device.id) {
@@ -69,176 +70,250 @@ export class Authorizations {
       // Older clients crash when a resource that they reach through one gateway is granted through another: make
       // them forget it. They ask again with the next packet.
       if (!client.isV2 && previous.confirmed && previous.clientKey === client.admission.publicKey) {
-        return this.flap(client, resource);
+        return flap(this.#state, client, resource.id);
       }
     }
-    this.#authorize(client, actor, access.policy, resource, gateway, now);
+    const ref = this.#makeRef();
+    const messages = grantMessages(client, selection, {
+      slug: this.#state.policy.account.slug,
+      unixNow: this.#state.unixNow(),
+      signingKey: this.#signingKey,
+    });
+    this.#add(ref, client, selection, { type: "push", payload: messages.answer }, now);
+    const view = this.#state.index.gatewayView(resource.id);
+    gateway.push(gateway.isV2 ? "create_authorization" : "authorize_flow", {
+      ref,
+      resource: view,
+      ...messages.request,
+    });
   }
 
-  /** A gateway confirms. False: the ref is none of ours. */
-  confirm(gateway: Connection, ref: string): boolean {
+  /** `prepare_connection`: which gateway would it be? */
+  prepare(
+    client: Connection,
+    resourceId: Id,
+    connectedGatewayIds: readonly Id[],
+    ref: Ref,
+    now: number,
+  ): void {
+    const selection = this.#select(client, resourceId, connectedGatewayIds, true, now);
+    if ("reason" in selection) return this.#replyRefusal(client, ref, selection);
+    const { gateway } = selection;
+    client.replyOk(client.topic, ref, {
+      resource_id: resourceId,
+      gateway_group_id: gateway.device.owner,
+      gateway_id: gateway.device.id,
+      gateway_remote_ip: gateway.admission.remoteIp,
+    });
+  }
+
+  /** `request_connection` and `reuse_connection`: answered when the gateway has. */
+  connect(
+    client: Connection,
+    request: ConnectionRequest | ConnectionReuse,
+    ref: Ref,
+    now: number,
+  ): void {
+    const { gatewayId, resourceId } = request;
+    const selection = this.#select(client, resourceId, [gatewayId], true, now);
+    if ("reason" in selection) return this.#replyRefusal(client, ref, selection);
+    const { gateway, expiresAt } = selection;
+    if (gateway.device.id !== gatewayId) {
+      return this.#replyRefusal(client, ref, { reason: "offline", violated: [] });
+    }
+    if (this.#isNoise(client, resourceId, gateway, now)) return;
+    const ours = this.#makeRef();
+    const response = {
+      resource_id: resourceId,
+      persistent_keepalive: PERSISTENT_KEEPALIVE,
+      gateway_public_key: gateway.admission.publicKey,
+    };
+    this.#add(ours, client, selection, { type: "reply", to: client, ref, response }, now);
+    const common = { ref: ours, resource: this.#state.index.gatewayView(resourceId), expires_at: expiresAt };
+    const { id, ipv4, ipv6 } = client.device;
+    if ("presharedKey" in request) {
+      const peer = {
+        persistent_keepalive: PERSISTENT_KEEPALIVE,
+        public_key: client.admission.publicKey,
+        preshared_key: request.presharedKey,
+        ipv4,
+        ipv6,
+      };
+      gateway.push("request_connection", { ...common, client: { id, payload: request.payload, peer } });
+    } else {
+      const { payload } = request;
+      gateway.push("allow_access", {
+        ...common,
+        client_id: id,
+        payload,
+        client_ipv4: ipv4,
+        client_ipv6: ipv6,
+      });
+    }
+  }
+
+  /**
+   * A gateway confirms.
+   * @param gatewayPayload what a client of the old kind is to be told
+   * @returns false: the ref is none of ours
+   */
+  confirm(gateway: Connection, ref: string, gatewayPayload?: unknown): boolean {
     if (ref !== this.#sign(ref.split(".")[0]!)) return false;
     const pending = this.#pending.get(ref);
-    if (pending?.gateway.device.id !== gateway.device.id) return true;
-    this.#pending.delete(ref);
-    const sameProcess = pending.gateway.admission.publicKey === gateway.admission.publicKey;
-    if (pending.client.closing || !sameProcess) return true;
-    const { clientId, resourceId } = pending.grant;
+    if (pending === undefined || !isSameProcess(pending.gateway, gateway)) return true;
+    const { clientId, resourceId, clientKey } = pending.grant;
     const grant = this.#state.grants.get(clientId, resourceId);
-    if (grant?.gatewayId !== gateway.device.id) return true; // Revoked meanwhile.
-    if (!grant.confirmed) this.#state.setGrant({ ...grant, confirmed: true });
-    pending.client.push(pending.client.isV2 ? "authorization_created" : "flow_created", pending.answer);
+    if (grant?.gatewayId !== gateway.device.id || grant.clientKey !== clientKey) {
+      this.#remove(pending); // Revoked meanwhile.
+    } else if (pending.answer.type === "push") this.#deliver(pending);
+    else {
+      const { to, ref, response } = pending.answer;
+      this.#remove(pending);
+      this.#noteConfirmed(grant);
+      if (!to.closing) to.replyOk(to.topic, ref, { ...response, gateway_payload: gatewayPayload ?? null });
+    }
     return true;
   }
 
-  /** Makes a client forget a resource and learn it anew, so that it asks again. */
-  flap(client: Connection, resource: ResourcePolicy): void {
-    client.push("resource_deleted", resource.id);
-    client.push("resource_created_or_updated", clientResource(resource, this.#state.policy.sites));
-  }
-
-  /** A client's socket is gone: nobody waits for its answers any more. */
-  forget(connection: Connection): void {
-    for (const [ref, pending] of this.#pending) if (pending.client === connection) this.#pending.delete(ref);
-  }
-
-  handleTimeout(now: number): void {
-    for (const [ref, pending] of this.#pending) {
-      if (now - pending.since < CONFIRMATION_TIMEOUT) return; // In the order of their making.
-      this.#pending.delete(ref);
-      const { clientId, resourceId } = pending.grant;
-      this.#state.log("warning", `${this.#state.describe(pending.gateway)} did not answer an authorization.`);
-      const waiting = [...this.#pending.values()].some((one) =>
-        one.grant.clientId === clientId && one.grant.resourceId === resourceId
-      );
-      if (!waiting) this.#refuse(pending.client, resourceId, "offline");
+  /** A client has joined: what was confirmed while it was away is told now. */
+  handleJoined(client: Connection): void {
+    for (const pending of [...this.#byClient.get(client.device.id) ?? []]) {
+      if (pending.isConfirmed || pending.grant.clientKey !== client.admission.publicKey) {
+        this.#deliver(pending);
+      }
     }
   }
 
-  #authorize(
+  handleTimeout(now: number): void {
+    for (const pending of [...this.#pending.values()]) {
+      if (now - pending.since < CONFIRMATION_TIMEOUT) return; // In the order of their making.
+      this.#remove(pending);
+      if (pending.isConfirmed) continue;
+      const { clientId, resourceId, clientKey } = pending.grant;
+      this.#state.log("warning", `${this.#state.describe(pending.gateway)} did not answer an authorization.`);
+      const refusal = { reason: "offline", violated: [] } as const;
+      if (pending.answer.type === "reply") {
+        this.#replyRefusal(pending.answer.to, pending.answer.ref, refusal);
+        continue;
+      }
+      const client = this.#state.online.client(clientId);
+      const waiting = [...this.#byClient.get(clientId) ?? []].some((one) =>
+        one.grant.resourceId === resourceId
+      );
+      if (client?.admission.publicKey === clientKey && !waiting) {
+        this.#pushRefusal(client, resourceId, refusal);
+      }
+    }
+  }
+
+  #select(
     client: Connection,
-    actor: ActorPolicy,
-    policy: AccessPolicy,
-    resource: ResourcePolicy,
-    gateway: Connection,
+    resourceId: Id,
+    connectedGatewayIds: readonly Id[],
+    deprecated: boolean,
     now: number,
-  ): void {
-    const ref = this.#sign(String(this.#nextRef++));
-    const { grants, unixNow } = this.#state;
-    const known = grants.get(client.device.id, resource.id);
+  ): Selection | Refusal {
+    const asked = new Map<Connection, number>();
+    for (const { gateway, since } of this.#byClient.get(client.device.id) ?? []) {
+      if (!asked.has(gateway)) asked.set(gateway, since);
+    }
+    const isDoubtful = (gateway: Connection) => {
+      const since = asked.get(gateway) ?? Infinity;
+      return gateway.isSilent(now) || (now - since >= DOUBT && gateway.lastHeard < since);
+    };
+    const selected = select(this.#state, client, resourceId, { connectedGatewayIds, deprecated, isDoubtful });
+    if ("reason" in selected) {
+      const refused = { clientId: client.device.id, resourceId, ...selected };
+      this.#state.happenings.handleRefusedAccess(refused, this.#state.unixNow());
+    }
+    return selected;
+  }
+
+  #add(ref: string, client: Connection, selection: Selection, answer: Answer, now: number): void {
+    const { gateway, resource, policy, expiresAt } = selection;
+    const known = this.#state.grants.get(client.device.id, resource.id);
     const grant: Grant = {
       clientId: client.device.id,
       resourceId: resource.id,
       gatewayId: gateway.device.id,
       clientKey: client.admission.publicKey,
+      gatewayKey: gateway.admission.publicKey,
       clientToken: client.admission.tokenHash,
       gatewayToken: gateway.admission.tokenHash,
       policyId: policy.id,
       target: targetText(resource.target),
-      expiresAt: this.#state.expiryOf(client),
+      expiresAt,
       confirmed: known?.clientKey === client.admission.publicKey && known.confirmed,
+      ended: false,
     };
     this.#state.setGrant(grant);
-    const ice = pairIceCredentials(client.member, gateway.member);
-    const presharedKey = pairPresharedKey(
-      client.member,
-      client.device.secret,
-      gateway.member,
-      gateway.device.secret,
-    );
-    const claims = {
-      accountId: nameBasedId("account", this.#state.policy.account.slug),
-      clientId: client.device.id,
-      gatewayId: gateway.device.id,
-      authorizationId: nameBasedId("authorization", client.device.id, resource.id, gateway.device.id),
-      policyId: policy.id,
-      resourceId: resource.id,
-      resourceName: resource.name,
-      resourceAddress: grant.target,
-      actorId: nameBasedId("actor", actor.name),
-      actorName: actor.kind === "user" ? actor.displayName : actor.name,
-      authorizedAt: unixNow(),
-      expiresAt: grant.expiresAt,
-    };
-    const shared = {
-      client_ice_credentials: ice.client,
-      gateway_ice_credentials: ice.gateway,
-      use_iceless: false,
-    };
-    const answer = {
-      resource_id: resource.id,
-      gateway_id: gateway.device.id,
-      gateway_group_id: gateway.device.owner,
-      gateway_public_key: gateway.admission.publicKey,
-      gateway_ipv4: gateway.device.ipv4,
-      gateway_ipv6: gateway.device.ipv6,
-      preshared_key: presharedKey,
-      ...shared,
-      flow_logs_ingest_token: ingestToken({ ...claims, role: "initiator" }, this.#secret),
-    };
-    this.#pending.set(ref, { client, gateway, grant, since: now, answer });
-    gateway.push(gateway.isV2 ? "create_authorization" : "authorize_flow", {
-      ref,
-      resource: gatewayResource(resource),
-      client: {
-        id: client.device.id,
-        public_key: client.admission.publicKey,
-        preshared_key: presharedKey,
-        ipv4: client.device.ipv4,
-        ipv6: client.device.ipv6,
-        version: client.admission.version?.join(".") ?? null,
-        device_serial: null,
-        device_uuid: null,
-        device_os_name: null,
-        device_os_version: null,
-        identifier_for_vendor: null,
-        firebase_installation_id: null,
-      },
-      ...shared,
-      expires_at: grant.expiresAt,
-      flow_logs_ingest_token: ingestToken({ ...claims, role: "responder" }, this.#secret),
-      subject: {},
-    });
+    const pending: Pending = { ref, gateway, grant, since: now, answer, isConfirmed: false };
+    this.#pending.set(ref, pending);
+    const mine = this.#byClient.get(grant.clientId);
+    if (mine) mine.add(pending);
+    else this.#byClient.set(grant.clientId, new Set([pending]));
   }
 
-  /** One that the client is connected to already; else one with the fewest grants, by lot among equals. */
-  #choose(gateways: readonly Connection[], connectedIds: readonly Id[]): Connection {
-    for (const id of connectedIds) {
-      const known = gateways.find((gateway) => gateway.device.id === id);
-      if (known) return known;
+  #remove(pending: Pending): void {
+    this.#pending.delete(pending.ref);
+    const { clientId } = pending.grant;
+    const mine = this.#byClient.get(clientId);
+    if (mine?.delete(pending) && mine.size === 0) this.#byClient.delete(clientId);
+  }
+
+  /** Tells the client now, or when it is back. */
+  #deliver(pending: Pending): void {
+    const { clientId, resourceId, clientKey, gatewayId } = pending.grant;
+    const client = this.#state.online.client(clientId);
+    if (client === undefined) {
+      pending.isConfirmed = true;
+      return;
     }
-    const load = (gateway: Connection) => this.#state.grants.countOf(gateway.device.id);
-    const least = Math.min(...gateways.map(load));
-    const best = gateways.filter((gateway) => load(gateway) === least);
-    return best[this.#state.random(1)[0]! % best.length]!;
+    this.#remove(pending);
+    const grant = this.#state.grants.get(clientId, resourceId);
+    if (client.admission.publicKey !== clientKey || grant?.gatewayId !== gatewayId) return;
+    if (pending.answer.type !== "push") return;
+    this.#noteConfirmed(grant);
+    client.push(client.isV2 ? "authorization_created" : "flow_created", pending.answer.payload);
+  }
+
+  #noteConfirmed(grant: Grant): void {
+    if (!grant.confirmed) this.#state.setGrant({ ...grant, confirmed: true });
   }
 
   #isNoise(client: Connection, resourceId: Id, gateway: Connection, now: number): boolean {
-    const mine = [...this.#pending.values()].filter((pending) => pending.client === client);
-    if (mine.length >= MAX_PENDING_PER_CLIENT) return true;
-    return mine.some((pending) =>
+    const mine = this.#byClient.get(client.device.id);
+    if (mine === undefined) return false;
+    if (mine.size >= MAX_PENDING_PER_CLIENT) return true;
+    return [...mine].some((pending) =>
       pending.grant.resourceId === resourceId && pending.gateway === gateway &&
-      now - pending.since < REPEAT_INTERVAL
+      pending.grant.clientKey === client.admission.publicKey && now - pending.since < REPEAT_INTERVAL
     );
   }
 
-  #refuse(client: Connection, resourceId: Id, reason: string, violated?: readonly string[]): void {
-    const payload = { resource_id: resourceId, reason, ...(violated && { violated_properties: violated }) };
+  #pushRefusal(client: Connection, resourceId: Id, { reason, violated }: Refusal): void {
+    const payload = { resource_id: resourceId, reason, ...violatedProperties(violated) };
     client.push(client.isV2 ? "authorization_creation_failed" : "flow_creation_failed", payload);
+  }
+
+  #replyRefusal(client: Connection, ref: Ref, { reason, violated }: Refusal): void {
+    if (!client.closing) client.replyError(client.topic, ref, reason, violatedProperties(violated));
+  }
+
+  #makeRef(): string {
+    return this.#sign(String(this.#nextRef++));
   }
 
   /** Opaque to gateways; nobody else can make one. */
   #sign(number: string): string {
-    return `${number}.${hmac(sha256, this.#secret, new TextEncoder().encode(number)).toHex()}`;
+    return `${number}.${hmac(sha256, this.#signingKey, new TextEncoder().encode(number)).toHex()}`;
   }
 }
 
-function isCompatible(client: Connection, gateway: Connection): boolean {
-  const [theirs, ours] = [client.admission.version, gateway.admission.version];
-  if (!theirs || !ours || compare(theirs, FLOW_VERSION) < 0) return true;
-  return compare(ours, FLOW_VERSION) >= 0;
+function violatedProperties(violated: readonly string[]): object {
+  return violated.length === 0 ? {} : { violated_properties: violated };
 }
 
-function compare(a: Version, b: Version): number {
-  return a[0] - b[0] || a[1] - b[1] || a[2] - b[2];
+function isSameProcess(a: Connection, b: Connection): boolean {
+  return a.device.id === b.device.id && a.admission.publicKey === b.admission.publicKey;
 }

@@ -1,42 +1,53 @@
-/** One WebSocket as the core sees it: who is behind it, what it has been sent, what leaves next. */
+/** A device's connection: who it is, what it was told, and whether it is still there. */
 import type { Id } from "../../../portal/types.ts";
 import type { Admission } from "./admission.ts";
 import type { Device } from "./devices.ts";
 import type { RelayEntry } from "./relay_list.ts";
+import { PortalSocket } from "./socket.ts";
 import type { ClientResourceView } from "./views.ts";
 
 /** Older phones sleep for minutes; everybody else says something every 30 s at least. */
 const IDLE_TIMEOUT = { gateway: 45_000, client: { v1: 310_000, v2: 45_000 } };
-const JOIN_TIMEOUT = 30_000;
+/** Two heartbeats closer together than this come from a device that sends one every 10 s; the others wait for 30 s. */
+const BRISK = 15_000;
+/** A brisk device that is silent for so long has missed a heartbeat by far. */
+const SILENT = 14_000;
 
-/** JSON value that a request carries as its ref, echoed unchanged. */
-export type Ref = string | number | null;
-
-export class Connection {
-  readonly #transmit: (text: string) => void;
-  joined = false;
-  lastHeard: number;
+export class Connection extends PortalSocket {
+  /** When it joined, in `now`'s milliseconds and in Unix seconds. */
+  joinedAt = 0;
+  joinedAtUnix = 0;
   /** What this device was told last, so that only differences are pushed. */
   sentRelays: readonly RelayEntry[] = [];
   readonly sentResources = new Map<Id, ClientResourceView>();
   sentInterface = "";
-  /** Nothing is sent any more, nothing heard. */
-  closing = false;
+  #lastHeartbeat = -Infinity;
+  #isBrisk = false;
 
   constructor(
-    readonly id: number,
+    id: number,
     readonly admission: Admission,
     readonly device: Device,
-    readonly openedAt: number,
+    openedAt: number,
     transmit: (text: string) => void,
   ) {
-    this.lastHeard = openedAt;
-    this.#transmit = transmit;
+    super(id, openedAt, transmit);
   }
 
-  /** Topic of the one channel that this device may join. */
-  get topic(): "gateway" | "client" {
+  override get topic(): "gateway" | "client" {
     return this.admission.role;
+  }
+
+  override get name(): string {
+    return this.device.name;
+  }
+
+  override get deviceId(): Id {
+    return this.device.id;
+  }
+
+  override get tokenHash(): string {
+    return this.admission.tokenHash;
   }
 
   get isV2(): boolean {
@@ -48,32 +59,18 @@ export class Connection {
     return { id: this.device.id, publicKey: this.admission.publicKey };
   }
 
-  push(event: string, payload: unknown): void {
-    this.#transmit(JSON.stringify({ topic: this.topic, event, payload, ref: null }));
+  handleHeartbeat(now: number): void {
+    if (now - this.#lastHeartbeat < BRISK) this.#isBrisk = true;
+    this.#lastHeartbeat = now;
   }
 
-  replyOk(topic: string, ref: Ref): void {
-    this.#reply(topic, ref, { status: "ok", response: {} });
+  /** True when heartbeats are overdue: its host is probably gone, and nobody could say so. */
+  isSilent(now: number): boolean {
+    return this.#isBrisk && now - this.lastHeard >= SILENT;
   }
 
-  replyError(topic: string, ref: Ref, reason: string): void {
-    this.#reply(topic, ref, { status: "error", response: { reason } });
-  }
-
-  /** The channel ends; devices connect anew. */
-  pushClose(): void {
-    this.push("phx_close", {});
-  }
-
-  #reply(topic: string, ref: Ref, payload: unknown): void {
-    this.#transmit(JSON.stringify({ topic, event: "phx_reply", payload, ref }));
-  }
-
-  /** Why this connection has been useless for too long, if so. */
-  overdue(now: number): string | undefined {
-    if (!this.joined && now - this.openedAt >= JOIN_TIMEOUT) return "no join";
+  protected override get idleTimeout(): number {
     const { role, dialect } = this.admission;
-    const limit = role === "gateway" ? IDLE_TIMEOUT.gateway : IDLE_TIMEOUT.client[dialect];
-    return now - this.lastHeard >= limit ? "idle" : undefined;
+    return role === "gateway" ? IDLE_TIMEOUT.gateway : IDLE_TIMEOUT.client[dialect];
   }
 }

@@ -1,40 +1,39 @@
 /**
  * The embedded portal without sockets, clocks or files: logins, Phoenix channels, authorizations and pushes for
- * gateways and clients of both dialects (spec portal §2.4, §3.5, §4 and appendix B).
+ * gateways, clients and relays of both dialects (spec portal §2.4, §3.5, §4, §5.1 and appendix B).
  *
  * A socket is a number. `admit` answers a login attempt before the upgrade; `handleOpen` makes it a socket; frames go
  * in by `handleText` and come out of `pollTransmit()`, in order. `pollEvent()` says what to store, close and log.
  * Drain order: store first, then transmit, then close; so nothing is said that is not durable, and last words are heard.
  */
-import type { Dialect } from "../../../portal/login_url.ts";
+import type { Dialect, Role } from "../../../portal/login_url.ts";
+import type { Id } from "../../../portal/types.ts";
+import type { PortalPolicy, RelayPolicy } from "../policy/policy.ts";
 import {
   type Admission,
   admit,
-  invalid,
   isProblem,
   type LoginAttempt,
   type Problem,
+  type RelayAdmission,
   temporary,
 } from "./admission.ts";
-import { Authorizations } from "./authorizations.ts";
-import type { Connection } from "./connection.ts";
+import { Channels } from "./channels.ts";
+import { refreshClient, revokeInvalid } from "./client_updates.ts";
 import { type DeviceDetails, deviceDetails } from "./device_details.ts";
 import { toRecord } from "./devices.ts";
-import { changePolicy, noteResources, updateRelays } from "./policy_change.ts";
-import type { PortalPolicy, RelayPolicy } from "../policy/policy.ts";
 import type { Grant } from "./grants.ts";
-import type { TokenRecord } from "./tokens.ts";
-import type { Id } from "../../../portal/types.ts";
-import { decodeRequest, readAccessRequest, readConfirmation, readSignal, type Request } from "./requests.ts";
+import type { Happening, ReceivedReport } from "./happenings.ts";
+import { changePolicy, updateAllRelays } from "./policy_change.ts";
+import { decodeRequest } from "./requests.ts";
 import { type PortalEvent, PortalState, type PortalStateOptions, type PortalTransmit } from "./state.ts";
-import { clientInit, gatewayInit } from "./views.ts";
+import { Sweep } from "./sweep.ts";
+import type { TokenRecord } from "./tokens.ts";
 
 const SWEEP_INTERVAL = 1_000;
-const PRUNE_INTERVAL = 60_000;
-
-/** Event names that differ between the dialects of one role. */
-const CONFIRM: Record<Dialect, string> = { v1: "flow_authorized", v2: "authorization_created" };
-const REQUEST: Record<Dialect, string> = { v1: "create_flow", v2: "request_authorization" };
+/** A sweep that is so late was not late alone: this process was stopped, and frames wait to be read. */
+const STANDSTILL = 5_000;
+const MAX_RELAY_SOCKETS = 256;
 
 export interface PortalCoreOptions extends PortalStateOptions {
   readonly now: number;
@@ -50,27 +49,29 @@ export interface DeviceStatus {
   readonly version: string | undefined;
 }
 
+/** How a socket was closed by the other side (RFC 6455 §7.1.5); undefined: it broke, or nobody knows. */
+export interface Closure {
+  readonly code: number;
+  readonly reason: string;
+}
+
 export class PortalCore {
   readonly #state: PortalState;
-  readonly #authorizations: Authorizations;
-  /** Client processes that have joined in this run of the portal. */
-  readonly #met = new Set<string>();
+  readonly #channels: Channels;
+  readonly #sweep: Sweep;
   #nextSweep: number;
-  #nextPrune: number;
 
   constructor(options: PortalCoreOptions) {
     this.#state = new PortalState(options);
-    this.#authorizations = new Authorizations(this.#state);
+    revokeInvalid(this.#state, this.#state.grants.all());
+    this.#channels = new Channels(this.#state, options.now);
+    this.#sweep = new Sweep(this.#state);
     this.#nextSweep = options.now + SWEEP_INTERVAL;
-    this.#nextPrune = options.now + PRUNE_INTERVAL;
-    for (const grant of [...this.#state.grants.all()]) {
-      if (!this.#state.isValid(grant)) this.#state.revoke(grant);
-    }
   }
 
   /** Who is joined. */
   get online(): DeviceStatus[] {
-    return [...this.#state.online.values()].map(({ device, admission }) => ({
+    return this.#state.online.all().map(({ device, admission }) => ({
       role: device.role,
       id: device.id,
       name: device.name,
@@ -86,47 +87,7 @@ export class PortalCore {
     return [...this.#state.devices.all()].map((device) => deviceDetails(this.#state, device, now));
   }
 
-  /** Whether a device may open a WebSocket; to be asked before the upgrade. */
-  admit(attempt: LoginAttempt): Admission | Problem {
-    const answer = admit(attempt, this.#state.tokens, this.#state.unixNow());
-    if (isProblem(answer)) return answer;
-    for (const other of this.#state.online.values()) {
-      if (other.admission.publicKey !== answer.publicKey) continue;
-      const { role, owner, externalId } = other.device;
-      const same = role === answer.role && owner === answer.owner && externalId === answer.externalId;
-      if (!same) return invalid("public_key", "another device uses it");
-    }
-    return answer;
-  }
-
-  /** A socket was opened. @returns its number, or a problem when there is no place for a new device */
-  handleOpen(admission: Admission, now: number): number | Problem {
-    const { role, owner, externalId, name, tokenHash } = admission;
-    const found = this.#state.devices.upsert({ role, owner, externalId, name }, tokenHash);
-    if (!found) return temporary("No tunnel address is left.");
-    if (found.changed) this.#state.events.push({ type: "store_device", record: toRecord(found.device) });
-    return this.#state.open(admission, found.device, now).id;
-  }
-
-  handleText(socket: number, text: string, now: number): void {
-    const connection = this.#state.connections.get(socket);
-    if (!connection) return;
-    connection.lastHeard = now;
-    const request = decodeRequest(text);
-    if (request) return this.#handleRequest(connection, request, now);
-    this.#state.log("warning", `${this.#state.describe(connection)} sent no Phoenix frame.`);
-    this.#state.close(connection, 1003, "not a Phoenix frame");
-  }
-
-  handleClosed(socket: number): void {
-    const connection = this.#state.connections.get(socket);
-    if (!connection) return;
-    connection.closing = true;
-    if (connection.joined) this.#state.log("info", `${this.#state.describe(connection)} left.`);
-    this.#state.forget(connection);
-    this.#authorizations.forget(connection);
-  }
-
+  /** What is granted at the moment. */
   get grants(): readonly Grant[] {
     return [...this.#state.grants.all()];
   }
@@ -136,8 +97,97 @@ export class PortalCore {
     return this.#state.tokens.records;
   }
 
+  /** The latest report of each gateway that sends any. */
+  get reports(): readonly ReceivedReport[] {
+    return this.#state.happenings.reports;
+  }
+
+  /** Flows that ended, packets that were denied, logins and requests that were refused; the newest last. */
+  get recent(): readonly Happening[] {
+    return this.#state.happenings.recent;
+  }
+
+  /** The relays that are joined over WebSockets. */
+  get joinedRelays(): readonly {
+    readonly id: Id;
+    readonly name: string;
+    readonly addresses: readonly string[];
+  }[] {
+    return [...this.#state.relaySockets.values()].filter(({ joined }) => joined).map((socket) => ({
+      id: socket.deviceId,
+      name: socket.name,
+      addresses: [socket.admission.v4, socket.admission.v6].flatMap((one) => one ? [one.key] : []),
+    }));
+  }
+
+  // Logins and sockets -----------------------------------------------------------------------------------------
+
+  /** Whether a device or a relay may open a WebSocket; to be asked before the upgrade. */
+  admit(attempt: LoginAttempt & { readonly role: Role }): Admission | Problem;
+  admit(attempt: LoginAttempt): Admission | RelayAdmission | Problem;
+  admit(attempt: LoginAttempt): Admission | RelayAdmission | Problem {
+    const answer = this.#admit(attempt);
+    if (isProblem(answer)) {
+      const { code, detail } = answer;
+      const { role, remoteIp, name } = attempt;
+      const refused = { role, remoteIp, name: name?.slice(0, 255), code, detail };
+      this.#state.happenings.handleRefusedLogin(refused, this.#state.unixNow());
+    }
+    return answer;
+  }
+
+  #admit(attempt: LoginAttempt): Admission | RelayAdmission | Problem {
+    const answer = admit(attempt, this.#state.tokens, this.#state.unixNow());
+    if (isProblem(answer) || answer.role === "relay") return answer;
+    const other = this.#state.online.ofKey(answer.publicKey)?.device;
+    if (other === undefined) return answer;
+    const isSame = other.role === answer.role && other.owner === answer.owner &&
+      other.externalId === answer.externalId;
+    return isSame ? answer : temporary("public_key: another device uses it at the moment.");
+  }
+
+  /** A socket was opened. @returns its number, or a problem when there is no place for it */
+  handleOpen(admission: Admission | RelayAdmission, now: number): number | Problem {
+    this.#awake(now);
+    if (admission.role === "relay") {
+      return this.#state.relaySockets.size >= MAX_RELAY_SOCKETS
+        ? temporary("There are too many relays.")
+        : this.#state.openRelay(admission, now).id;
+    }
+    const found = this.#state.devices.upsert(admission, admission.tokenHash);
+    if (!found) return temporary("No tunnel address is left.");
+    if (found.changed) this.#state.events.push({ type: "store_device", record: toRecord(found.device) });
+    return this.#state.open(admission, found.device, now).id;
+  }
+
+  handleText(socket: number, text: string, now: number): void {
+    const connection = this.#socket(socket);
+    if (!connection) return;
+    connection.lastHeard = now;
+    const request = decodeRequest(text);
+    if (request) return this.#channels.handleRequest(connection, request, now);
+    this.#state.log("warning", `${this.#state.describe(connection)} sent no Phoenix frame.`);
+    this.#state.close(connection, 1003, "not a Phoenix frame");
+    this.#channels.handleLeft(connection, false, now);
+  }
+
+  /** A socket is gone. Devices close with code 1000 when they shut down; our own say in words when they don't. */
+  handleClosed(socket: number, now: number, closure?: Closure): void {
+    const connection = this.#socket(socket);
+    if (!connection) return;
+    this.#state.forget(connection);
+    const wasGoodbye = closure?.code === 1000 && closure.reason !== "reconnecting";
+    this.#channels.handleLeft(connection, wasGoodbye, now);
+  }
+
+  #socket(id: number) {
+    return this.#state.connections.get(id) ?? this.#state.relaySockets.get(id);
+  }
+
+  // What people do ---------------------------------------------------------------------------------------------
+
   addToken(record: TokenRecord): void {
-    this.#state.tokens.add(this.#state.policy, record);
+    this.#state.tokens.add(record);
     this.#state.events.push({ type: "store_token", record });
   }
 
@@ -150,41 +200,54 @@ export class PortalCore {
     return true;
   }
 
+  /** Says that somebody has looked at a client's machine, or takes it back. @returns false when there is no such client */
+  verify(clientId: Id, verified: boolean): boolean {
+    if (this.#state.devices.byId(clientId)?.role !== "client") return false;
+    const changed = this.#state.devices.verify(clientId, verified);
+    if (!changed) return true;
+    this.#state.events.push({ type: "store_device", record: toRecord(changed) });
+    const revoked = revokeInvalid(this.#state, this.#state.grants.ofClient(clientId));
+    const client = this.#state.online.client(clientId);
+    if (client) refreshClient(this.#state, client, revoked.get(clientId));
+    return true;
+  }
+
+  /** Closes a device's connection; it may come back. @returns false when it isn't joined */
+  disconnect(deviceId: Id, now: number): boolean {
+    const connection = this.#state.online.get(deviceId);
+    if (!connection) return false;
+    this.#state.close(connection, 1012, "asked to reconnect");
+    this.#channels.handleLeft(connection, false, now);
+    return true;
+  }
+
   /** Replaces the policy under the running devices. */
   setPolicy(policy: PortalPolicy): void {
     changePolicy(this.#state, policy);
   }
 
-  /** Replaces the relays besides the policy's own. */
+  /** Replaces the relays besides the policy's own and those that connect. */
   setRelays(relays: readonly RelayPolicy[]): void {
-    this.#state.extraRelays = relays;
-    for (const connection of this.#state.connections.values()) updateRelays(this.#state, connection);
+    this.#state.relays.setOwn(relays);
+    updateAllRelays(this.#state);
   }
+
+  // Time and output --------------------------------------------------------------------------------------------
 
   handleTimeout(now: number): void {
     if (now < this.#nextSweep) return;
+    this.#awake(now);
     this.#nextSweep = now + SWEEP_INTERVAL;
-    this.#authorizations.handleTimeout(now);
-    if (now >= this.#nextPrune) {
-      this.#nextPrune = now + PRUNE_INTERVAL;
-      this.#state.pruneGrants();
+    for (const { socket, wasGoodbye } of this.#sweep.handleTimeout(now)) {
+      this.#channels.handleLeft(socket, wasGoodbye, now);
     }
-    for (const connection of [...this.#state.connections.values()]) {
-      if (this.#state.expiryOf(connection) <= this.#state.unixNow()) {
-        this.#state.expel(connection, "its session expired");
-        continue;
-      }
-      const overdue = connection.overdue(now);
-      if (overdue === undefined) continue;
-      this.#state.log("warning", `Closing ${this.#state.describe(connection)}: ${overdue}.`);
-      this.#authorizations.forget(connection);
-      this.#state.close(connection, 1000, overdue);
-    }
+    this.#channels.handleTimeout(now);
   }
 
   /** Sweeps are due while anybody is there to be swept. */
   pollTimeout(): number | undefined {
-    return this.#state.connections.size === 0 ? undefined : this.#nextSweep;
+    const { connections, relaySockets } = this.#state;
+    return connections.size + relaySockets.size === 0 ? undefined : this.#nextSweep;
   }
 
   pollTransmit(): PortalTransmit | undefined {
@@ -195,126 +258,11 @@ export class PortalCore {
     return this.#state.events.shift();
   }
 
-  #handleRequest(connection: Connection, request: Request, now: number): void {
-    const { topic, event, ref } = request;
-    if (topic === "phoenix") {
-      return event === "heartbeat"
-        ? connection.replyOk(topic, ref)
-        : connection.replyError(topic, ref, "unmatched topic");
-    }
-    if (topic === connection.topic && event === "phx_join") return this.#join(connection, request);
-    if (topic !== connection.topic || !connection.joined) {
-      return connection.replyError(topic, ref, "unmatched topic");
-    }
-    if (event === "phx_leave") {
-      connection.replyOk(topic, ref);
-      connection.pushClose();
-      return this.#state.close(connection, 1000, "left");
-    }
-    const answer = connection.topic === "gateway"
-      ? this.#handleGateway(connection, request)
-      : this.#handleClient(connection, request, now);
-    if (answer === "ok") connection.replyOk(topic, ref);
-    else if (answer !== undefined) connection.replyError(topic, ref, answer);
-  }
-
-  #join(connection: Connection, { topic, ref }: Request): void {
-    const { device, admission } = connection;
-    if (connection.joined) connection.pushClose();
-    const older = this.#state.online.get(device.id);
-    if (older && older !== connection) {
-      this.#authorizations.forget(older);
-      this.#state.close(older, 1012, "replaced by a newer connection");
-    }
-    connection.joined = true;
-    this.#state.online.set(device.id, connection);
-    connection.replyOk(topic, ref);
-    connection.sentRelays = this.#state.relaysOf(connection);
-    if (topic === "gateway") this.#initGateway(connection);
-    else this.#initClient(connection);
-    const version = admission.version?.join(".") ?? "of unknown version";
-    this.#state.log("info", `${this.#state.describe(connection)} joined, ${version}, ${device.ipv4}.`);
-  }
-
-  #initGateway(gateway: Connection): void {
-    const grants = this.#state.grants.ofGateway(gateway.device.id);
-    const { account } = this.#state.policy;
-    gateway.push("init", gatewayInit(gateway.device, account, gateway.sentRelays, grants));
-  }
-
-  #initClient(client: Connection): void {
-    const resources = noteResources(this.#state, client);
-    const { account } = this.#state.policy;
-    client.push("init", clientInit(client.device, account, client.sentRelays, resources));
-    const process = `${client.device.id} ${client.admission.publicKey}`;
-    if (this.#state.durable || this.#met.has(process)) return;
-    // Perhaps it was granted something by an earlier run, which this one and the gateways know nothing of.
-    this.#met.add(process);
-    for (const resource of this.#state.resourcesOf(client)) {
-      this.#authorizations.flap(client, resource);
-    }
-  }
-
-  /** @returns the reply: "ok", the reason of an error, or undefined for none */
-  #handleGateway(gateway: Connection, { event, payload }: Request): string | undefined {
-    switch (event) {
-      case CONFIRM[gateway.admission.dialect]: {
-        const ref = readConfirmation(payload);
-        return ref !== undefined && this.#authorizations.confirm(gateway, ref) ? "ok" : "invalid_ref";
-      }
-      case "broadcast_ice_candidates":
-        return this.#relayCandidates(gateway, "ice_candidates", payload);
-      case "broadcast_invalidated_ice_candidates":
-        return this.#relayCandidates(gateway, "invalidate_ice_candidates", payload);
-      default:
-        return this.#handleCommon(gateway, event);
-    }
-  }
-
-  #handleClient(client: Connection, { event, payload }: Request, now: number): string | undefined {
-    switch (event) {
-      case REQUEST[client.admission.dialect]: {
-        const request = readAccessRequest(payload);
-        if (!request) return "invalid_payload";
-        this.#authorizations.request(client, request.resourceId, request.connectedGatewayIds, now);
-        return undefined;
-      }
-      case "broadcast_ice_candidates":
-      case "new_gateway_ice_candidates":
-        return this.#relayCandidates(client, "ice_candidates", payload);
-      case "broadcast_invalidated_ice_candidates":
-      case "invalidate_gateway_ice_candidates":
-        return this.#relayCandidates(client, "invalidate_ice_candidates", payload);
-      default:
-        return this.#handleCommon(client, event);
-    }
-  }
-
-  #handleCommon(connection: Connection, event: string): string | undefined {
-    switch (event) {
-      case "no_relays":
-        connection.sentRelays = this.#state.relaysOf(connection);
-        connection.push("relays_presence", { disconnected_ids: [], connected: connection.sentRelays });
-        return undefined;
-      case "set_snownet_capabilities": // Nobody gets ICE-less connections here.
-        return undefined;
-      default:
-        return "unknown_message";
-    }
-  }
-
-  /** Hands candidates on to peers that the sender has a grant with; to all others they mean nothing. */
-  #relayCandidates(from: Connection, event: string, payload: unknown): string | undefined {
-    const signal = readSignal(payload);
-    if (!signal) return "invalid_payload";
-    for (const peerId of signal.peerIds) {
-      const toClient = from.topic === "gateway";
-      const [clientId, gatewayId] = toClient ? [peerId, from.device.id] : [from.device.id, peerId];
-      if (!this.#state.grants.connects(clientId, gatewayId)) continue;
-      const peer = toClient ? this.#state.clientOnline(peerId) : this.#state.gatewayOnline(peerId);
-      const sender = toClient ? { gateway_id: from.device.id } : { client_id: from.device.id };
-      peer?.push(event, { ...sender, candidates: signal.candidates });
-    }
-    return undefined;
+  /** After a standstill nobody is late: what they said is about to be read. */
+  #awake(now: number): void {
+    if (now - this.#nextSweep < STANDSTILL) return;
+    this.#nextSweep = now + SWEEP_INTERVAL;
+    for (const connection of this.#state.connections.values()) connection.lastHeard = now;
+    for (const relay of this.#state.relaySockets.values()) relay.lastHeard = now;
   }
 }

@@ -37,10 +37,10 @@ export interface DeviceSession {
 
 /** @param now monotonic milliseconds */
 export function deviceDetails(state: PortalState, device: Device, now: number): DeviceDetails {
-  const { role, id, name, owner, externalId, ipv4, ipv6 } = device;
+  const { role, id, name, owner, externalId, ipv4, ipv6, verified } = device;
   const connection = state.online.get(id);
   const session = connection && sessionOf(state, connection, now);
-  return { role, id, name, owner, externalId, ipv4, ipv6, verified: false, session };
+  return { role, id, name, owner, externalId, ipv4, ipv6, verified, session };
 }
 
 function sessionOf(state: PortalState, connection: Connection, now: number): DeviceSession {

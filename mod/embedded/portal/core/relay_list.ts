@@ -16,19 +16,18 @@ export interface RelayEntry {
 }
 
 /**
- * Entries for one device: a dual-stack relay takes two, adjacent, IPv4 first. Among many relays a device always gets
- * the same two (rendezvous hashing), whichever others come and go.
+ * Entries for one device: a dual-stack relay takes two, adjacent, IPv4 first. Relays that the device has already come
+ * first, so that a relay more moves nobody; the others in an order of the device's own (rendezvous hashing), which
+ * spreads devices evenly and is the same every time.
  * @param expiresAt Unix seconds; new credentials mean new allocations, so it must not move
  */
 export function relaysFor(
   device: { readonly id: Id; readonly publicKey: string },
-  relays: readonly RelayPolicy[],
+  relays: readonly KnownRelay[],
   expiresAt: number,
+  sent: readonly RelayEntry[] = [],
 ): RelayEntry[] {
-  return relays
-    .map((relay) => ({ relay, id: relayId(relay.stampSecret), rank: rank(device.id, relay.stampSecret) }))
-    .sort((a, b) => (a.rank < b.rank ? -1 : 1))
-    .slice(0, RELAYS_PER_DEVICE)
+  return choose(device, relays, sent)
     .flatMap(({ relay, id }) => {
       const { stampSecret } = relay;
       const credentials = relayCredentials({ publicKey: device.publicKey, stampSecret, expiresAt });
@@ -40,6 +39,31 @@ export function relaysFor(
         expires_at: expiresAt,
       }));
     });
+}
+
+/** A relay with its id, which takes a hash to know. */
+export interface KnownRelay {
+  readonly id: Id;
+  readonly relay: RelayPolicy;
+}
+
+export function known(relay: RelayPolicy): KnownRelay {
+  return { id: relayId(relay.stampSecret), relay };
+}
+
+function choose(
+  device: { readonly id: Id },
+  relays: readonly KnownRelay[],
+  sent: readonly RelayEntry[],
+): readonly KnownRelay[] {
+  const byId = new Map(relays.map((one) => [one.id, one]));
+  const kept = [...new Set(sent.map((one) => one.id))].flatMap((id) => byId.get(id) ?? []);
+  if (kept.length >= RELAYS_PER_DEVICE) return kept.slice(0, RELAYS_PER_DEVICE);
+  for (const { id } of kept) byId.delete(id);
+  const others = [...byId.values()]
+    .map((one) => ({ one, rank: rank(device.id, one.relay.stampSecret) }))
+    .sort((a, b) => (a.rank < b.rank ? -1 : 1));
+  return [...kept, ...others.map(({ one }) => one)].slice(0, RELAYS_PER_DEVICE);
 }
 
 /** Ids in `sent` that are gone from `current`, or stand there with other addresses or credentials. */

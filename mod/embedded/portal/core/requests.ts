@@ -1,8 +1,9 @@
 /** What devices say: frames and payloads, decoded leniently, never with a throw. */
 import * as v from "valibot";
+import { parseKey } from "../../../portal/key.ts";
 import { candidate, uuid } from "../../../portal/schema/primitives.ts";
 import type { Id } from "../../../portal/types.ts";
-import type { Ref } from "./connection.ts";
+import type { Ref } from "./socket.ts";
 
 export interface Request {
   readonly topic: string;
@@ -47,6 +48,79 @@ export function readAccessRequest(
   if (!result.success) return undefined;
   const ids = result.output.connected_gateway_ids.slice(0, MAX_GATEWAY_IDS).filter((id) => id !== null);
   return { resourceId: result.output.resource_id, connectedGatewayIds: ids };
+}
+
+/** `request_connection` of clients before 1.4; the payload goes on unread. */
+export interface ConnectionRequest {
+  readonly gatewayId: Id;
+  readonly resourceId: Id;
+  readonly payload: unknown;
+  /** Base64, as the client made it. */
+  readonly presharedKey: string;
+}
+
+/** `reuse_connection`: one more resource over the same connection. */
+export type ConnectionReuse = Omit<ConnectionRequest, "presharedKey">;
+
+const presharedKey = v.pipe(v.string(), v.check((text) => parseKey(text) !== undefined));
+const connectionRequest = v.object({
+  gateway_id: uuid,
+  resource_id: uuid,
+  client_payload: v.record(v.string(), v.unknown()),
+  client_preshared_key: presharedKey,
+});
+
+export function readConnectionRequest(payload: unknown): ConnectionRequest | undefined {
+  const result = v.safeParse(connectionRequest, payload);
+  return result.success
+    ? {
+      gatewayId: result.output.gateway_id,
+      resourceId: result.output.resource_id,
+      payload: result.output.client_payload,
+      presharedKey: result.output.client_preshared_key,
+    }
+    : undefined;
+}
+
+const connectionReuse = v.object({
+  gateway_id: uuid,
+  resource_id: uuid,
+  payload: v.optional(v.nullable(v.record(v.string(), v.unknown())), null),
+});
+
+export function readConnectionReuse(payload: unknown): ConnectionReuse | undefined {
+  const result = v.safeParse(connectionReuse, payload);
+  return result.success
+    ? {
+      gatewayId: result.output.gateway_id,
+      resourceId: result.output.resource_id,
+      payload: result.output.payload,
+    }
+    : undefined;
+}
+
+const readiness = v.object({ ref: v.string(), gateway_payload: v.record(v.string(), v.unknown()) });
+
+/** `connection_ready` */
+export function readReadiness(payload: unknown): { ref: string; payload: unknown } | undefined {
+  const result = v.safeParse(readiness, payload);
+  return result.success ? { ref: result.output.ref, payload: result.output.gateway_payload } : undefined;
+}
+
+const poolDomain = v.object({ resource_id: uuid, domain: v.pipe(v.string(), v.maxLength(253)) });
+
+/** `resolve_device_pool_domain` */
+export function readPoolDomain(payload: unknown): { resourceId: Id; domain: string } | undefined {
+  const result = v.safeParse(poolDomain, payload);
+  return result.success ? { resourceId: result.output.resource_id, domain: result.output.domain } : undefined;
+}
+
+const relayJoin = v.object({ stamp_secret: v.pipe(v.string(), v.regex(/^[\x21-\x7e]{16,255}$/)) });
+
+/** A relay's `phx_join` @returns its secret */
+export function readRelayJoin(payload: unknown): string | undefined {
+  const result = v.safeParse(relayJoin, payload);
+  return result.success ? result.output.stamp_secret : undefined;
 }
 
 const confirmation = v.object({ ref: v.string() });

@@ -5,7 +5,13 @@
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import type { Id } from "../../../portal/types.ts";
-import { type ActorPolicy, FAR_FUTURE, type GatewayPolicy, type PortalPolicy } from "../policy/policy.ts";
+import {
+  type ActorPolicy,
+  FAR_FUTURE,
+  type GatewayPolicy,
+  type PortalPolicy,
+  type RelayToken,
+} from "../policy/policy.ts";
 
 /** A token that was made while the portal ran. */
 export interface TokenRecord {
@@ -35,14 +41,21 @@ export type TokenOwner =
   & (
     | { readonly role: "gateway"; readonly entry: GatewayPolicy }
     | { readonly role: "client"; readonly entry: ActorPolicy }
+    | { readonly role: "relay"; readonly entry: RelayToken }
   );
 
+const POLICY_TOKEN = { id: undefined, expiresAt: FAR_FUTURE, providerId: undefined };
+
 export class Tokens {
-  readonly #records = new Map<string, TokenRecord>();
+  /** By id. */
+  readonly #records = new Map<Id, TokenRecord>();
+  /** By hash. */
   readonly #owners = new Map<string, TokenOwner>();
+  #gateways: ReadonlyMap<string, GatewayPolicy> = new Map();
+  #actors: ReadonlyMap<string, ActorPolicy> = new Map();
 
   constructor(policy: PortalPolicy, records: Iterable<TokenRecord>) {
-    for (const record of records) this.#records.set(record.hash, record);
+    for (const record of records) this.#records.set(record.id, record);
     this.setPolicy(policy);
   }
 
@@ -52,30 +65,34 @@ export class Tokens {
   }
 
   setPolicy(policy: PortalPolicy): void {
+    this.#gateways = new Map(policy.gateways.map((entry) => [entry.name, entry]));
+    this.#actors = new Map(policy.actors.map((entry) => [entry.name, entry]));
     this.#owners.clear();
+    for (const entry of policy.relayTokens) {
+      this.#owners.set(hashToken(entry.token), { ...POLICY_TOKEN, role: "relay", entry });
+    }
     for (const entry of policy.gateways) {
       if (entry.token === undefined) continue;
-      const owner = { id: undefined, expiresAt: FAR_FUTURE, providerId: undefined };
-      this.#owners.set(hashToken(entry.token), { ...owner, role: "gateway", entry });
+      this.#owners.set(hashToken(entry.token), { ...POLICY_TOKEN, role: "gateway", entry });
     }
     for (const entry of policy.actors) {
       if (entry.kind !== "client" || entry.token === undefined) continue;
-      const owner = { id: undefined, expiresAt: entry.expiresAt, providerId: undefined };
-      this.#owners.set(hashToken(entry.token), { ...owner, role: "client", entry });
+      const { expiresAt } = entry;
+      this.#owners.set(hashToken(entry.token), { ...POLICY_TOKEN, expiresAt, role: "client", entry });
     }
-    for (const record of this.#records.values()) this.#own(policy, record);
+    for (const record of this.#records.values()) this.#own(record);
   }
 
-  add(policy: PortalPolicy, record: TokenRecord): void {
-    this.#records.set(record.hash, record);
-    this.#own(policy, record);
+  add(record: TokenRecord): void {
+    this.#records.set(record.id, record);
+    this.#own(record);
   }
 
   /** @returns what was removed */
   remove(id: Id): TokenRecord | undefined {
-    const record = this.records.find((one) => one.id === id);
+    const record = this.#records.get(id);
     if (!record) return undefined;
-    this.#records.delete(record.hash);
+    this.#records.delete(id);
     this.#owners.delete(record.hash);
     return record;
   }
@@ -94,13 +111,13 @@ export class Tokens {
     return owner?.role === "client" ? owner.entry : undefined;
   }
 
-  #own(policy: PortalPolicy, { id, hash, role, owner, providerId, expiresAt }: TokenRecord): void {
+  #own({ id, hash, role, owner, providerId, expiresAt }: TokenRecord): void {
     const common = { id, providerId };
     if (role === "gateway") {
-      const entry = policy.gateways.find(({ name }) => name === owner);
+      const entry = this.#gateways.get(owner);
       if (entry) this.#owners.set(hash, { ...common, expiresAt, role, entry });
     } else {
-      const entry = policy.actors.find(({ name }) => name === owner);
+      const entry = this.#actors.get(owner);
       if (entry) {
         this.#owners.set(hash, { ...common, expiresAt: Math.min(expiresAt, entry.expiresAt), role, entry });
       }

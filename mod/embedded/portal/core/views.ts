@@ -8,6 +8,9 @@ import type { Grant } from "./grants.ts";
 import type { AccountPolicy, ResourcePolicy } from "../policy/policy.ts";
 import type { RelayEntry } from "./relay_list.ts";
 
+/** How often our own gateways report; others don't know the key and ignore it. */
+export const REPORT_INTERVAL_SECS = 10;
+
 /** Uploads off; the URL has to be there and to be one. */
 const FLOW_LOGS = { api_url: "https://portal.invalid/", upload_interval_secs: 0, upload_batch_size: 0 };
 
@@ -28,6 +31,7 @@ export function gatewayInit(
       expires_at: grant.expiresAt,
     })),
     flow_logs: FLOW_LOGS,
+    postern: { report_interval_secs: REPORT_INTERVAL_SECS },
   };
 }
 
@@ -78,6 +82,8 @@ export function clientResource(resource: ResourcePolicy, sites: readonly Site[])
       return { type: "internet" as const, ...common, can_be_disabled: true };
   }
 }
+
+export type GatewayResourceView = ReturnType<typeof gatewayResource>;
 
 /** A resource as gateways see it. */
 export function gatewayResource(resource: ResourcePolicy) {

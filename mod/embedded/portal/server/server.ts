@@ -8,7 +8,7 @@ import { type Context, Hono } from "hono";
 import { getConnInfo } from "hono/deno";
 import type { Dialect, Role } from "../../../portal/login_url.ts";
 import { isProblem, type Problem } from "../core/admission.ts";
-import { type DeviceStatus, PortalCore } from "../core/core.ts";
+import { type Closure, type DeviceStatus, PortalCore } from "../core/core.ts";
 import type { DeviceDetails } from "../core/device_details.ts";
 import type { PortalPolicy, RelayPolicy } from "../policy/policy.ts";
 import { loadPolicy } from "../policy/io.ts";
@@ -187,7 +187,7 @@ class Server implements PortalServer {
     const { socket, response } = Deno.upgradeWebSocket(c.req.raw, { idleTimeout: 0 });
     this.#sockets.set(id, socket);
     socket.onmessage = ({ data }) => this.#receive(id, socket, data);
-    socket.onclose = () => this.#forget(id);
+    socket.onclose = ({ code, reason }) => this.#forget(id, { code, reason });
     socket.onerror = () => this.#forget(id);
     this.#drain();
     return response;
@@ -213,9 +213,9 @@ class Server implements PortalServer {
     this.#drain();
   }
 
-  #forget(id: number): void {
+  #forget(id: number, closure?: Closure): void {
     if (!this.#sockets.delete(id)) return;
-    this.#core.handleClosed(id);
+    this.#core.handleClosed(id, performance.now(), closure);
     this.#drain();
   }
 

@@ -1,0 +1,88 @@
+/**
+ * What time does to sessions, grants and sockets. Everything that wall clocks decide is judged anew each time, so that
+ * a clock that is set forward or back costs nothing but what it says.
+ */
+import { refreshClient, refreshRevoked, revoke, type Revoked, revokeInvalid } from "./client_updates.ts";
+import type { PortalSocket } from "./socket.ts";
+import type { PortalState } from "./state.ts";
+
+/** Seconds between two looks at conditions of time. */
+const CONDITIONS_INTERVAL = 60;
+
+export interface EndedSocket {
+  readonly socket: PortalSocket;
+  /** It can't come back as it was. */
+  readonly wasGoodbye: boolean;
+}
+
+export class Sweep {
+  readonly #state: PortalState;
+  #minute: number;
+
+  constructor(state: PortalState) {
+    this.#state = state;
+    this.#minute = this.#currentMinute();
+  }
+
+  /** @returns the sockets that were closed */
+  handleTimeout(now: number): EndedSocket[] {
+    const ended = this.#endSockets(now);
+    this.#endGrants();
+    const minute = this.#currentMinute();
+    if (minute !== this.#minute) {
+      this.#minute = minute;
+      this.#forgetEnded();
+      if (this.#state.index.hasConditions) this.#judgeConditions();
+    }
+    return ended;
+  }
+
+  /** Those whose session is over, and those that are idle. */
+  #endSockets(now: number): EndedSocket[] {
+    const ended: EndedSocket[] = [];
+    const { connections, relaySockets } = this.#state;
+    const unixNow = this.#state.unixNow();
+    for (const socket of [...connections.values(), ...relaySockets.values()]) {
+      if (this.#state.expiryOf(socket) <= unixNow) {
+        this.#state.expel(socket, "its session expired");
+        ended.push({ socket, wasGoodbye: true });
+        continue;
+      }
+      const reason = socket.overdue(now);
+      if (reason === undefined) continue;
+      this.#state.log("warning", `Closing ${this.#state.describe(socket)}: ${reason}.`);
+      this.#state.close(socket, 1000, reason);
+      ended.push({ socket, wasGoodbye: false });
+    }
+    return ended;
+  }
+
+  /** No client notices that a grant has run out: it is made to ask again, or told that there is nothing to ask for. */
+  #endGrants(): void {
+    const revoked: Revoked = new Map();
+    for (const grant of this.#state.grants.expired(this.#state.unixNow())) {
+      revoke(this.#state, grant, revoked);
+    }
+    refreshRevoked(this.#state, revoked);
+  }
+
+  /** Resources that have come or gone by the clock. */
+  #judgeConditions(): void {
+    const revoked = revokeInvalid(this.#state, this.#state.grants.all());
+    for (const client of this.#state.online.clients()) {
+      refreshClient(this.#state, client, revoked.get(client.device.id));
+    }
+  }
+
+  /** Nobody can come back who was to be told of them. */
+  #forgetEnded(): void {
+    for (const grant of [...this.#state.grants.ended()]) {
+      const session = this.#state.tokens.get(grant.clientToken);
+      if (session === undefined || session.expiresAt <= this.#state.unixNow()) this.#state.dropGrant(grant);
+    }
+  }
+
+  #currentMinute(): number {
+    return Math.floor(this.#state.unixNow() / CONDITIONS_INTERVAL);
+  }
+}
