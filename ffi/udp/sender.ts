@@ -7,7 +7,8 @@
  * last the segment size, which a single datagram leaves out by a shorter control length.
  *
  * An entry that fails is counted by reason and never stops the others. A full socket buffer (EAGAIN) does: that is
- * the back-pressure. When the kernel or the NIC refuses segmentation, the train leaves as single datagrams and the
+ * the back-pressure. A source address that this host no longer has is given up at once, and the kernel chooses: what
+ * arrives from another address is better than what does not arrive. When the kernel or the NIC refuses segmentation, the train leaves as single datagrams and the
  * socket stays in that mode.
  */
 import {
@@ -168,7 +169,7 @@ export class Sender {
           continue;
         }
         const error = errno();
-        if (error === EINTR) continue;
+        if (error === EINTR || (isAboutSource(error) && this.#freeSource(sent, filled))) continue;
         const entry = this.#entryOf[sent]!, byte = this.#byteOf[sent]!;
         const next = error === EAGAIN ? BLOCKED : this.#afterFailure(queue, sent, error);
         if (next === BLOCKED) {
@@ -260,6 +261,24 @@ export class Sender {
   }
 
   /**
+   * The kernel refuses message `i`, perhaps since the source that it wants is no longer an address of this host: lets
+   * the kernel choose, for all messages up to `end` that want the same. False when it may choose already.
+   */
+  #freeSource(i: number, end: number): boolean {
+    const words = this.#words, v4 = this.#family === 4;
+    const at = (message: number) =>
+      (this.#controls + message * CONTROL_SIZE + CMSGHDR.data + (v4 ? IN_PKTINFO.specDst : 0)) >>> 2;
+    const source = words.slice(at(i), at(i) + (v4 ? 1 : 4));
+    if (source.every((word) => word === 0)) return false;
+    for (let message = i; message < end; message++) {
+      if (!source.every((word, k) => words[at(message) + k] === word)) continue;
+      words.fill(0, at(message), at(message) + source.length);
+      this.#counters.add(this.#reasons.otherSource);
+    }
+    return true;
+  }
+
+  /**
    * Message `i` failed with `error`: counts what is lost, and returns the byte of its entry to go on with: behind
    * the message, at its first byte (again, as single datagrams), at a last datagram that may still fit, or BLOCKED.
    */
@@ -308,6 +327,11 @@ export class Sender {
   }
 }
 
+/** EINVAL: not our address. The others: no way from it, but perhaps from another. */
+function isAboutSource(error: number): boolean {
+  return error === EINVAL || error === EADDRNOTAVAIL || error === ENETUNREACH;
+}
+
 /** Bytes of the longest train of `segment`-byte datagrams that one send takes. */
 function trainLimit(segment: number): number {
   const most = (MAX_UDP_PAYLOAD / segment) | 0;
@@ -318,6 +342,7 @@ function registerReasons(counters: Counters) {
   return {
     full: counters.register("udp_send_buffer_full"),
     refused: counters.register("udp_send_segmentation_refused"),
+    otherSource: counters.register("udp_send_other_source"),
     unreachable: counters.register("udp_send_unreachable"),
     tooBig: counters.register("udp_send_too_big"),
     denied: counters.register("udp_send_denied"),

@@ -135,6 +135,8 @@ export const COUNTER_SECTIONS:
       udp_receive_truncated: "Dropped: datagrams longer than the receive buffer.",
       udp_send_buffer_full: "Times that a socket took no more for the moment.",
       udp_send_segmentation_refused: "Times that the kernel refused segmentation; sent one by one.",
+      udp_send_other_source:
+        "Sends from another source address than wanted, which this host no longer has or cannot send from.",
       udp_send_unreachable: "Datagrams lost: network, host or source address unreachable.",
       udp_send_too_big: "Datagrams lost: too big for the path.",
       udp_send_denied: "Datagrams lost: forbidden by the host's firewall.",
