@@ -25,6 +25,7 @@ import { toRecord } from "./devices.ts";
 import type { Grant } from "./grants.ts";
 import type { Happening, ReceivedReport } from "./happenings.ts";
 import { changePolicy, updateAllRelays } from "./policy_change.ts";
+import type { JoinedRelay } from "./relays.ts";
 import { decodeRequest } from "./requests.ts";
 import { type PortalEvent, PortalState, type PortalStateOptions, type PortalTransmit } from "./state.ts";
 import { Sweep } from "./sweep.ts";
@@ -108,16 +109,8 @@ export class PortalCore {
   }
 
   /** The relays that are joined over WebSockets. */
-  get joinedRelays(): readonly {
-    readonly id: Id;
-    readonly name: string;
-    readonly addresses: readonly string[];
-  }[] {
-    return [...this.#state.relaySockets.values()].filter(({ joined }) => joined).map((socket) => ({
-      id: socket.deviceId,
-      name: socket.name,
-      addresses: [socket.admission.v4, socket.admission.v6].flatMap((one) => one ? [one.key] : []),
-    }));
+  get joinedRelays(): JoinedRelay[] {
+    return this.#state.relays.joined();
   }
 
   // Logins and sockets -----------------------------------------------------------------------------------------

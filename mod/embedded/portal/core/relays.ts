@@ -12,14 +12,22 @@ import type { RelaySocket } from "./relay_socket.ts";
 
 export const LEAVE_DELAY = 3_000;
 
-interface JoinedRelay extends KnownRelay {
+/** A relay that is joined over a WebSocket. */
+export interface JoinedRelay {
+  readonly id: Id;
+  readonly name: string;
+  /** As they are handed out, `192.0.2.1:3478`. */
+  readonly addresses: readonly string[];
+}
+
+interface Entry extends KnownRelay {
   socket: RelaySocket;
   /** Since when its connection is gone. */
   leftAt: number | undefined;
 }
 
 export class Relays {
-  readonly #joined = new Map<Id, JoinedRelay>();
+  readonly #joined = new Map<Id, Entry>();
   #policy: readonly KnownRelay[];
   #own: readonly KnownRelay[];
 
@@ -45,14 +53,19 @@ export class Relays {
     return [...relays.values()];
   }
 
-  /** Number of those that are joined or were a moment ago. */
-  get count(): number {
-    return this.#joined.size;
+  joined(): JoinedRelay[] {
+    return [...this.#joined.values()].filter(({ leftAt }) => leftAt === undefined).map((
+      { id, socket, relay },
+    ) => ({
+      id,
+      name: socket.name,
+      addresses: [relay.v4, relay.v6].flatMap((address) => address ? [address.key] : []),
+    }));
   }
 
   /** @returns the sockets of the same relay that this one replaces */
   join(socket: RelaySocket, relay: RelayPolicy): RelaySocket[] {
-    const fresh: JoinedRelay = { ...known(relay), socket, leftAt: undefined };
+    const fresh: Entry = { ...known(relay), socket, leftAt: undefined };
     const replaced = [...this.#joined.values()].filter((one) =>
       one.id === fresh.id || one.socket === socket || sameAddress(one.relay, relay)
     );

@@ -4,10 +4,14 @@
  */
 import type { DeviceStatus } from "../core/core.ts";
 import type { DeviceDetails } from "../core/device_details.ts";
+import type { Happening, ReceivedReport } from "../core/happenings.ts";
+import type { JoinedRelay } from "../core/relays.ts";
 import type { TokenRecord } from "../core/tokens.ts";
 import type { Grant } from "../core/grants.ts";
 import type { PortalPolicy } from "../policy/policy.ts";
 import type { Id } from "../../../portal/types.ts";
+
+export { REPORT_INTERVAL_SECS } from "../core/views.ts";
 
 export interface Portal {
   /** The policy in force. */
@@ -28,4 +32,14 @@ export interface Portal {
   addToken(token: string, of: Pick<TokenRecord, "role" | "owner" | "providerId" | "expiresAt">): TokenRecord;
   /** Whoever came with it is out at once. @returns false when there is no such token */
   revokeToken(id: Id): boolean;
+  /** The latest report of each gateway of ours; they come every `REPORT_INTERVAL_SECS`. */
+  reports(): readonly ReceivedReport[];
+  /** Flows that ended, packets that were denied, logins and requests that were refused; the newest last. */
+  recent(): readonly Happening[];
+  /** The relays that are joined over WebSockets. */
+  relays(): readonly JoinedRelay[];
+  /** Says that somebody has looked at a client's machine, or takes it back. @returns false when there is no such client */
+  verify(clientId: Id, verified: boolean): boolean;
+  /** Closes a device's connection; it may come back. @returns false when it isn't joined */
+  disconnect(deviceId: Id): boolean;
 }

@@ -13,6 +13,8 @@ import type { DeviceDetails } from "../core/device_details.ts";
 import type { PortalPolicy, RelayPolicy } from "../policy/policy.ts";
 import { loadPolicy } from "../policy/io.ts";
 import type { Grant } from "../core/grants.ts";
+import type { Happening, ReceivedReport } from "../core/happenings.ts";
+import type { JoinedRelay } from "../core/relays.ts";
 import { hashToken, type TokenRecord } from "../core/tokens.ts";
 import type { Id } from "../../../portal/types.ts";
 import type { Portal } from "./portal.ts";
@@ -126,6 +128,30 @@ class Server implements PortalServer {
 
   revokeToken(id: Id): boolean {
     const found = this.#core.revokeToken(id);
+    this.#drain();
+    return found;
+  }
+
+  reports(): readonly ReceivedReport[] {
+    return this.#core.reports;
+  }
+
+  recent(): readonly Happening[] {
+    return this.#core.recent;
+  }
+
+  relays(): readonly JoinedRelay[] {
+    return this.#core.joinedRelays;
+  }
+
+  verify(clientId: Id, verified: boolean): boolean {
+    const found = this.#core.verify(clientId, verified);
+    this.#drain();
+    return found;
+  }
+
+  disconnect(deviceId: Id): boolean {
+    const found = this.#core.disconnect(deviceId, performance.now());
     this.#drain();
     return found;
   }
