@@ -172,6 +172,7 @@ export const COUNTER_SECTIONS:
       relay_dropped_no_allocation: "Dropped: from a client without an allocation, or to a port without one.",
       relay_dropped_no_channel: "Dropped: a channel or peer that is not bound.",
       relay_dropped_no_room: "Dropped: the send queue was full.",
+      relay_dropped_too_fast: "Dropped: above the bandwidth of one credential.",
       relay_dropped_socket_full: "Dropped: the socket took no more.",
     }],
     ["Lab client", {

@@ -64,6 +64,13 @@ export const RELAY_OPTIONS = {
     value: "networks",
     help: "Private networks that the relay may send to all the same, separated by commas.",
   },
+  relayBandwidth: {
+    flag: "relay-bandwidth",
+    env: "POSTERN_RELAY_BANDWIDTH",
+    kind: "text",
+    value: "Mbit/s",
+    help: "The most that one device gets relayed, both ways together; without a limit when absent.",
+  },
 } as const satisfies OptionTable;
 
 /** @param refused addresses that the relay must not send to, besides this host's own: those of the portal */
@@ -93,8 +100,19 @@ export function relayOptions(
     portRange: parsePortRange(values.relayPorts, "`--relay-ports`"),
     allowedPeers: parseCidrs(values.relayAllow ?? "", "`--relay-allow`"),
     refusedPeers: [...refused, ...ownAddresses([addresses.v4, addresses.v6])],
+    ...(values.relayBandwidth !== undefined &&
+      { limits: { bytesPerSecond: bandwidth(values.relayBandwidth) } }),
     ...(stampSecret === undefined ? {} : { stampSecret }),
   };
+}
+
+/** Mbit/s in bytes per second. */
+function bandwidth(text: string): number {
+  const megabits = /^\d{1,6}(\.\d{1,3})?$/.test(text) ? Number(text) : 0;
+  if (megabits > 0) return megabits * 125_000;
+  throw new UsageError(
+    `\`--relay-bandwidth\` is \`${text}\`, which is no number of Mbit/s. Write it like 100.`,
+  );
 }
 
 /** What listens on this host's other addresses is not for whoever holds a relay credential. */

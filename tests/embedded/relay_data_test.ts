@@ -187,6 +187,22 @@ Deno.test("a relayed port that nobody has leads nowhere, or to the host where th
   equal(sent?.dst.key, host.key);
 });
 
+Deno.test("a credential relays as many bytes a second as the operator grants, both ways together, and no other suffers", () => {
+  const { relay, client } = setUp({ limits: { bytesPerSecond: 1_000_000 } });
+  const other = new WiredClient(relay, address("203.0.113.6:40000"), "bobby");
+  const channel = client.bind(PEER), othersChannel = other.bind(PEER);
+  const payload = new Uint8Array(1000);
+  let up = 0, down = 0;
+  for (let ms = 0; ms < 10_000; ms++) {
+    up += relay.fromClient(client.from, [encodeChannelData(channel, payload)], NOW + ms).length;
+    down += relay.fromPeer(PEER, client.port, [payload], NOW + ms).length;
+  }
+  const granted = 10_000 + 262;
+  ok(Math.abs(up + down - granted) <= 2, `${up} + ${down} packets`);
+  equal(relay.counters.get("relay_dropped_too_fast"), 20_000 - up - down);
+  equal(relay.fromClient(other.from, [encodeChannelData(othersChannel, payload)], NOW + 9_999).length, 1);
+});
+
 Deno.test("a released allocation is gone with its port", () => {
   const { relay, client } = setUp();
   client.bind(PEER);

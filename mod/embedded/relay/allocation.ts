@@ -2,7 +2,7 @@
 import { SocketAddress } from "../../packet/address.ts";
 import { Path } from "../../packet/path.ts";
 import { NonceUse } from "./nonces.ts";
-import { CredentialBudget } from "./response_limiter.ts";
+import { CredentialBudget, type TrafficBudget } from "./response_limiter.ts";
 
 export const CHANNEL_LIFETIME_MS = 600_000;
 /** How long an expired channel keeps its number and its peer from being combined otherwise (RFC 8656 §12). */
@@ -54,6 +54,8 @@ export interface RelayAllocationInit {
   readonly v4: SocketAddress | undefined;
   readonly v6: SocketAddress | undefined;
   readonly sources: RelaySources;
+  /** Undefined: without limit. */
+  readonly traffic: TrafficBudget | undefined;
   readonly expiresAt: number;
 }
 
@@ -73,6 +75,7 @@ export class RelayAllocation {
   readonly v4: SocketAddress | undefined;
   readonly v6: SocketAddress | undefined;
   readonly sources: RelaySources;
+  readonly traffic: TrafficBudget | undefined;
   readonly channels = new Map<number, RelayChannel>();
   /** To the client, from the address and port that it talks to. */
   readonly clientPath: Path;
@@ -94,6 +97,7 @@ export class RelayAllocation {
     this.v4 = init.v4;
     this.v6 = init.v6;
     this.sources = init.sources;
+    this.traffic = init.traffic;
     this.expiresAt = init.expiresAt;
     this.lastNonce = init.nonce;
     this.clientPath = Path.of(init.client, init.local);

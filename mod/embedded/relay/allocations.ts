@@ -15,6 +15,7 @@ import {
   type RelayAllocationInit,
   RelayChannel,
 } from "./allocation.ts";
+import { TrafficBudget } from "./response_limiter.ts";
 
 /** The relayed sockets: UDP, one per family, on the same port. Called synchronously. */
 export interface RelayPorts {
@@ -29,6 +30,8 @@ export interface RelayLimits {
   readonly allocationsPerSource: number;
   readonly channels: number;
   readonly channelsPerAllocation: number;
+  /** Payload bytes per second that one allocation relays, both ways together; Infinity: no limit. */
+  readonly bytesPerSecond: number;
 }
 
 export const DEFAULT_LIMITS: RelayLimits = {
@@ -36,6 +39,7 @@ export const DEFAULT_LIMITS: RelayLimits = {
   allocationsPerSource: 256,
   channels: 65536,
   channelsPerAllocation: 4096,
+  bytesPerSecond: Infinity,
 };
 
 /** Ends are looked for at most this often. */
@@ -125,9 +129,11 @@ export class Allocations {
   }
 
   /** Enters an allocation whose port {@link openPort} gave. */
-  add(init: Omit<RelayAllocationInit, "slot">): RelayAllocation {
+  add(init: Omit<RelayAllocationInit, "slot" | "traffic">): RelayAllocation {
     const slot = this.#freeSlots.pop() ?? ++this.#slots;
-    const allocation = new RelayAllocation({ ...init, slot });
+    const { bytesPerSecond } = this.#limits;
+    const traffic = bytesPerSecond < Infinity ? new TrafficBudget(bytesPerSecond) : undefined;
+    const allocation = new RelayAllocation({ ...init, slot, traffic });
     this.#byClient.set(0, allocation.clientPath.words, 0, allocation);
     this.#byPort[allocation.port] = allocation;
     this.#byUsername.set(allocation.username, allocation);

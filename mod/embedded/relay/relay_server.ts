@@ -69,6 +69,7 @@ export class RelayServer {
   readonly #noChannel: number;
   readonly #malformed: number;
   readonly #noRoom: number;
+  readonly #tooFast: number;
 
   /** Throws an Error when no public address is given or one is no IP address. */
   constructor(options: RelayServerOptions) {
@@ -90,6 +91,7 @@ export class RelayServer {
     this.#noChannel = counters.register("relay_dropped_no_channel");
     this.#malformed = counters.register("relay_malformed");
     this.#noRoom = counters.register("relay_dropped_no_room");
+    this.#tooFast = counters.register("relay_dropped_too_fast");
     const portRange = options.portRange ?? DEFAULT_PORT_RANGE;
     this.#allocations = new Allocations(
       options.ports,
@@ -173,7 +175,7 @@ export class RelayServer {
     }
     const channel = this.#allocations.channelByPeer(allocation, this.#slab.words, from >> 2);
     if (!channel || now >= channel.expiresAt) return this.#counters.add(this.#noChannel);
-    this.#toClient(channel, offset, length, segment, ecn);
+    this.#toClient(channel, offset, length, segment, ecn, now);
   }
 
   /** Ends what has expired. Nothing else here waits for time. */
@@ -230,6 +232,9 @@ export class RelayServer {
       const isHost = channel.place === "relay or host" && !this.#allocations.byPort(channel.peer.port);
       if (!target && !isHost) return this.#drop(this.#noChannel, runEnd, count);
     }
+    if (allocation.traffic !== undefined && !allocation.traffic.allowsBytes(count * payload, now)) {
+      return this.#drop(this.#tooFast, runEnd, count);
+    }
     this.#counters.add(this.#toPeers, count);
     this.#counters.add(this.#toPeersBytes, count * payload);
     const room = count * (target ? size : payload);
@@ -261,13 +266,24 @@ export class RelayServer {
   }
 
   /** Relays a peer's datagrams to the client of `channel`, each behind a ChannelData header. */
-  #toClient(channel: RelayChannel, offset: number, length: number, segment: number, ecn: number): void {
+  #toClient(
+    channel: RelayChannel,
+    offset: number,
+    length: number,
+    segment: number,
+    ecn: number,
+    now: number,
+  ): void {
     const { view, bytes } = this.#slab;
     const count = ((length + segment - 1) / segment) | 0;
     const outSize = segment + CHANNEL_DATA_HEADER_SIZE;
     if (length === 0 || (count > 1 ? outSize : length + CHANNEL_DATA_HEADER_SIZE) > MAX_UDP_PAYLOAD) {
       this.#counters.add(this.#malformed);
       return;
+    }
+    const { traffic } = channel.allocation;
+    if (traffic !== undefined && !traffic.allowsBytes(length, now)) {
+      return this.#counters.add(this.#tooFast, count);
     }
     const room = length + count * CHANNEL_DATA_HEADER_SIZE;
     const start = this.#reserve(room);

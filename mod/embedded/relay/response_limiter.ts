@@ -6,7 +6,8 @@
  *   draws hardly more onto its victim than it sends itself.
  * - All signed challenges together are bounded, since they cost several hashes each: a flood from many addresses can't
  *   take the thread from relayed traffic.
- * - A credential may make so many requests: {@link CredentialBudget}, kept with its allocation.
+ * - A credential may make so many requests, and relay so many bytes where the operator says so:
+ *   {@link CredentialBudget} and {@link TrafficBudget}, kept with its allocation.
  *
  * Sources are hashed into a fixed table; a collision shares a bucket, which only ever means less.
  */
@@ -89,5 +90,23 @@ export class CredentialBudget {
   /** Takes one request; false = drop it. */
   allowsRequest(now: number): boolean {
     return this.#bucket.take(0, 1, now);
+  }
+}
+
+/** The payload that one allocation relays in a tenth of a second can come at once, and a few trains of datagrams always. */
+const TRAFFIC_BURST_S = 0.1, MIN_TRAFFIC_BURST = 1 << 18;
+
+/** The bytes that one credential may have relayed. */
+export class TrafficBudget {
+  readonly #bucket: Buckets;
+
+  constructor(bytesPerSecond: number) {
+    const burst = Math.max(MIN_TRAFFIC_BURST, bytesPerSecond * TRAFFIC_BURST_S);
+    this.#bucket = new Buckets(1, bytesPerSecond, burst);
+  }
+
+  /** Packet path: takes `bytes`; false = drop them. */
+  allowsBytes(bytes: number, now: number): boolean {
+    return this.#bucket.take(0, bytes, now);
   }
 }
