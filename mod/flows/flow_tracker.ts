@@ -33,7 +33,7 @@ import {
   TX_BYTES,
   TX_PACKETS,
 } from "./flow_table.ts";
-import type { FlowEnd, FlowRecord } from "./record.ts";
+import type { FlowClose, FlowEnd, FlowRecord } from "./record.ts";
 import { RecordQueue } from "./record_queue.ts";
 
 export const MAX_FLOWS = 65_536;
@@ -61,9 +61,21 @@ export interface FlowOptions {
   readonly seed: number;
   /** Most flows at a time, a power of two. */
   readonly capacity?: number;
+  /** False: nobody polls records, so none are made; {@link FlowTracker.onClosed} is all that is told. */
+  readonly keepsRecords?: boolean;
 }
 
+/** Counters that a tracker registers. */
+export const FLOW_COUNTERS = [
+  "flow_opened",
+  "flow_closed",
+  "flow_records_lost",
+  "flow_untracked_packets",
+] as const;
+
 export class FlowTracker {
+  /** Told of each flow that is over. */
+  onClosed: ((flow: FlowClose) => void) | undefined;
   readonly #slab: Slab;
   readonly #counters: Counters;
   readonly #unixNow: () => number;
@@ -72,6 +84,7 @@ export class FlowTracker {
   readonly #held = new Map<string, number>();
   readonly #limitOfClient: number;
   readonly #records: RecordQueue;
+  readonly #keepsRecords: boolean;
   readonly #opened: number;
   readonly #closed: number;
   readonly #lost: number;
@@ -79,17 +92,19 @@ export class FlowTracker {
   #nextTick = Infinity;
   #isLast = false;
 
-  constructor({ slab, counters, unixNow, seed, capacity = MAX_FLOWS }: FlowOptions) {
+  constructor({ slab, counters, unixNow, seed, capacity = MAX_FLOWS, keepsRecords = true }: FlowOptions) {
     this.#slab = slab;
     this.#counters = counters;
     this.#unixNow = unixNow;
     this.#table = new FlowTable(capacity, seed);
     this.#limitOfClient = Math.max(1, capacity * SHARE_OF_ONE_CLIENT);
     this.#records = new RecordQueue(MAX_WAITING_RECORDS, unixNow);
-    this.#opened = counters.register("flow_opened");
-    this.#closed = counters.register("flow_closed");
-    this.#lost = counters.register("flow_records_lost");
-    this.#untracked = counters.register("flow_untracked_packets");
+    this.#keepsRecords = keepsRecords;
+    const [opened, closed, lost, untracked] = FLOW_COUNTERS.map((name) => counters.register(name));
+    this.#opened = opened!;
+    this.#closed = closed!;
+    this.#lost = lost!;
+    this.#untracked = untracked!;
   }
 
   /** Flows that are open. */
@@ -124,7 +139,7 @@ export class FlowTracker {
     }
     if (this.#table.size < this.#limit(clientId)) return false;
     this.#counters.add(this.#untracked);
-    this.#records.noteUntracked(1);
+    if (this.#keepsRecords) this.#records.noteUntracked(1);
     this.#schedule(now);
     return true;
   }
@@ -138,7 +153,7 @@ export class FlowTracker {
     this.#table.set(flow, START, now);
     this.#counters.add(this.#opened);
     this.#count(flow, header, header.tcpFlags, now);
-    this.#push({ record: "open", ...this.#describe(flow, this.#unixNow() - now) });
+    if (this.#keepsRecords) this.#push({ record: "open", ...this.#describe(flow, this.#unixNow() - now) });
     this.#schedule(now);
   }
 
@@ -233,7 +248,7 @@ export class FlowTracker {
     const offset = this.#unixNow() - now;
     const last = table.get(flow, LAST);
     this.#counters.add(this.#closed);
-    this.#push({
+    const record: FlowClose = {
       record: "close",
       ...this.#describe(flow, offset),
       end,
@@ -243,7 +258,9 @@ export class FlowTracker {
       tx_packets: table.get(flow, TX_PACKETS),
       rx_bytes: table.get(flow, RX_BYTES),
       tx_bytes: table.get(flow, TX_BYTES),
-    });
+    };
+    if (this.#keepsRecords) this.#push(record);
+    this.onClosed?.(record);
     table.remove(flow);
     this.#about[flow] = undefined;
     const left = this.#held.get(clientId)! - 1;

@@ -8,4 +8,4 @@ export {
   renderRecord,
 } from "./record.ts";
 export { RecordQueue } from "./record_queue.ts";
-export { type FlowAbout, type FlowOptions, FlowTracker, MAX_FLOWS } from "./flow_tracker.ts";
+export { FLOW_COUNTERS, type FlowAbout, type FlowOptions, FlowTracker, MAX_FLOWS } from "./flow_tracker.ts";

@@ -46,6 +46,7 @@ import type {
 import { DataPath, type DataPathOptions, type Gate } from "./data_path.ts";
 import { makeIceCredentials } from "./ice_credentials.ts";
 import { type Offer, PendingOffers } from "./pending_offers.ts";
+import type { Reporter } from "./reporter.ts";
 
 export type GatewayOutput =
   | { readonly type: "portal"; readonly command: GatewayCommand }
@@ -75,13 +76,18 @@ export interface GatewayOptions extends DataPathOptions {
   readonly random: RandomBytes;
   /** Follows flows for the flow log; undefined: nobody wants to know. */
   readonly flows?: FlowTracker | undefined;
+  /** Reports to portals that ask for it; undefined: such a wish is ignored. */
+  readonly reporter?: Reporter | undefined;
 }
 
 export class Gateway implements Gate {
   readonly path: DataPath;
   readonly #node: Node;
   readonly #policy: Policy;
-  readonly #flows: FlowTracker | undefined;
+  readonly #loggedFlows: FlowTracker | undefined;
+  readonly #reporter: Reporter | undefined;
+  /** The flow log's, or the report's while one is wanted. */
+  #flows: FlowTracker | undefined;
   readonly #slab: Slab;
   readonly #counters: Counters;
   readonly #random: RandomBytes;
@@ -99,7 +105,8 @@ export class Gateway implements Gate {
     this.#node = options.node;
     this.#policy = options.policy;
     this.#random = options.random;
-    this.#flows = options.flows;
+    this.#loggedFlows = this.#flows = options.flows;
+    this.#reporter = options.reporter;
     this.#slab = options.slab;
     this.#counters = options.counters;
     this.path = new DataPath(options, this);
@@ -180,6 +187,7 @@ export class Gateway implements Gate {
     }
     if (verdict === VERDICT_CONTROL) this.#handleControl(connection, peer, offset, length, now);
     else if (verdict === VERDICT_REPLY_PROHIBITED) {
+      if (this.#reporter?.isWanted) this.#reporter.noteDenied(peer, header, now);
       this.#reply(connection, buildProhibited(this.#slab.bytes.subarray(offset, offset + length)), now);
     } else if (verdict === VERDICT_REPLY_UNREACHABLE) {
       this.#reply(connection, buildUnreachable(this.#slab.bytes.subarray(offset, offset + length)), now);
@@ -212,6 +220,7 @@ export class Gateway implements Gate {
     this.#node.handleTimeout(now);
     this.#policy.handleTimeout(now);
     this.#flows?.handleTimeout(now);
+    this.#report(now);
     this.drain(now);
   }
 
@@ -220,6 +229,7 @@ export class Gateway implements Gate {
       this.#node.pollTimeout() ?? Infinity,
       this.#policy.pollTimeout() ?? Infinity,
       this.#flows?.pollTimeout() ?? Infinity,
+      this.#reporter?.nextAt ?? Infinity,
     );
     return next === Infinity ? undefined : next;
   }
@@ -260,6 +270,10 @@ export class Gateway implements Gate {
   #initialise(init: GatewayInit, now: number): void {
     this.#node.updateRelays([], init.relays, now);
     this.#policy.reconcile(init.authorizations, now);
+    this.#routedFlow = -1;
+    if (this.#reporter) {
+      this.#flows = this.#reporter.request(init.reportIntervalSecs, this.#loggedFlows, now);
+    }
     if (init.authorizations) this.#offers.keepOnly(init.authorizations);
     try {
       this.#policy.setInterface(init.interface);
@@ -276,6 +290,12 @@ export class Gateway implements Gate {
     const peer = this.#connect(request, gatewayIce, clientIce, now);
     // The confirmation must overtake the candidates that the upsert has caused (spec portal §4.1).
     if (peer) this.#confirm(request, { type: "authorized", ref });
+  }
+
+  #report(now: number): void {
+    if (!this.#reporter || now < this.#reporter.nextAt) return;
+    const report = this.#reporter.take(this.#node.status(), now);
+    this.#outputs.push({ type: "portal", command: { type: "report", report } });
   }
 
   /** An offer of an old client: it is accepted when the name that it is about is resolved. */

@@ -21,7 +21,7 @@ export function toCidr(text: string): Cidr | undefined {
 }
 
 /** True when `ip` (4 or 16 bytes) is inside `network`. */
-export function cidrContains(network: Cidr, ip: Uint8Array): boolean {
+export function cidrContains(network: Pick<Cidr, "ip" | "prefix">, ip: Uint8Array): boolean {
   if (network.ip.length !== ip.length) return false;
   for (let bit = 0; bit < network.prefix; bit++) {
     if (((network.ip[bit >> 3]! ^ ip[bit >> 3]!) & (128 >> (bit & 7))) !== 0) return false;

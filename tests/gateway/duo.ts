@@ -12,7 +12,7 @@ import type { Aead } from "../../mod/crypto/types.ts";
 import { Client, type ClientOutput } from "../../mod/embedded/client/client.ts";
 import { relayCredentials } from "../../mod/embedded/relay/mod.ts";
 import { FlowTracker } from "../../mod/flows/mod.ts";
-import { Gateway, type GatewayOutput } from "../../mod/gateway/mod.ts";
+import { Gateway, type GatewayOutput, Reporter } from "../../mod/gateway/mod.ts";
 import { parseIp, type Slab, SocketAddress } from "../../mod/packet/mod.ts";
 import { Policy } from "../../mod/policy/mod.ts";
 import type {
@@ -89,6 +89,8 @@ export class Duo {
   readonly clientOutputs: ClientOutput[] = [];
   /** Everything that the gateway told the portal. */
   readonly commands: GatewayCommand[] = [];
+  /** Trackers that were made for reports. */
+  madeFlows = 0;
   /** Everything that crossed the wire, for a look at sizes and ECN. */
   readonly wire: Datagram[] = [];
   readonly #filters: readonly Filter[];
@@ -112,12 +114,25 @@ export class Duo {
     const { slab, counters } = this.gatewayEnd;
     const unixNow = () => UNIX_NOW * 1000 + this.now;
     this.flows = options.flows ? new FlowTracker({ slab, counters, unixNow, seed: 8 }) : undefined;
-    this.gateway = new Gateway({ ...this.gatewayEnd, policy: this.policy, flows: this.flows });
+    this.gateway = new Gateway({
+      ...this.gatewayEnd,
+      policy: this.policy,
+      flows: this.flows,
+      reporter: new Reporter({
+        version: "1.2.3",
+        startedAt: this.now,
+        unixNow,
+        makeFlows: () => {
+          this.madeFlows++;
+          return new FlowTracker({ slab, counters, unixNow, seed: 9, keepsRecords: false });
+        },
+      }),
+    });
     this.initialise();
   }
 
   /** What the portal sends after a join, to both. */
-  initialise(): void {
+  initialise(reportIntervalSecs?: number): void {
     this.gateway.handlePortal({
       type: "init",
       init: {
@@ -125,6 +140,7 @@ export class Duo {
         relays: [this.relayFor(this.gatewayEnd)],
         accountSlug: undefined,
         authorizations: undefined,
+        ...(reportIntervalSecs !== undefined && { reportIntervalSecs }),
       },
     }, this.now);
     this.client.handlePortal({

@@ -48,14 +48,20 @@ export class Reader {
   /** Reads each item on its own; those that don't fit are skipped and reported. */
   readEach<S extends Schema>(schema: S, items: readonly unknown[], path: string): v.InferOutput<S>[] {
     return items.flatMap((item, index) => {
-      try {
-        return [this.read(schema, item, `${path}.${index}`)];
-      } catch (error) {
-        if (!(error instanceof MessageError)) throw error;
-        this.skipped.push(error);
-        return [];
-      }
+      const value = this.readOptional(schema, item, `${path}.${index}`);
+      return value === undefined ? [] : [value];
     });
+  }
+
+  /** Reads what may be left out: undefined (and reported) when it doesn't fit. */
+  readOptional<S extends Schema>(schema: S, value: unknown, path: string): v.InferOutput<S> | undefined {
+    try {
+      return this.read(schema, value, path);
+    } catch (error) {
+      if (!(error instanceof MessageError)) throw error;
+      this.skipped.push(error);
+      return undefined;
+    }
   }
 
   fail(path: string, reason: string): never {

@@ -23,7 +23,7 @@ const request = v.object({ report_interval_secs: v.pipe(v.number(), v.finite(), 
 /** A request that can't be read is no request: a gateway's work doesn't depend on it. 0 asks for nothing. */
 export function readReportInterval(reader: Reader, wire: unknown): { reportIntervalSecs?: number } {
   if (wire === undefined || wire === null) return {};
-  const [read] = reader.readEach(request, [wire], "postern");
+  const read = reader.readOptional(request, wire, "postern");
   if (read === undefined || read.report_interval_secs === 0) return {};
   const wanted = Math.max(read.report_interval_secs, MIN_REPORT_INTERVAL);
   return { reportIntervalSecs: Math.min(wanted, MAX_REPORT_INTERVAL) };
