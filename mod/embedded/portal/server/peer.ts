@@ -3,6 +3,7 @@
  * it into each request's context; everything behind it (admission, sign-in, limits) reads it there and nowhere else.
  */
 import type { Context } from "hono";
+import { toCidr } from "../../../portal/cidr.ts";
 
 export interface Peer {
   /** IP address. */
@@ -25,4 +26,9 @@ export function setPeer(c: Context, peer: Peer): void {
 /** Where no server set one (in a test of pages), nobody in particular. */
 export function peerOf(c: Context): Peer {
   return c.get(KEY) ?? NOBODY;
+}
+
+/** What limits count as one source: an IPv4 address, or the /64 that is anybody's own in IPv6. */
+export function sourceOf(ip: string): string {
+  return ip.includes(":") ? toCidr(`${ip}/64`)?.text ?? ip : ip;
 }

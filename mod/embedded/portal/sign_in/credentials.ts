@@ -11,7 +11,8 @@
 import { createHmac } from "node:crypto";
 import type { PortalPolicy, UserPolicy } from "../policy/policy.ts";
 import { verifyPassword } from "./password.ts";
-import { sourceOf, TokenBuckets } from "./token_buckets.ts";
+import { sourceOf } from "../server/peer.ts";
+import { TokenBuckets } from "../server/token_buckets.ts";
 import { totpStep } from "./totp.ts";
 import { Turnstile } from "./turnstile.ts";
 

@@ -65,15 +65,3 @@ export class TokenBuckets {
     return bucket;
   }
 }
-
-/** The network that one customer of a provider has for himself: an IPv4 address, the /64 of an IPv6 address. */
-export function sourceOf(ip: string): string {
-  if (!ip.includes(":")) return ip;
-  const [head = "", tail] = ip.toLowerCase().split("%")[0]!.split("::");
-  const groups = head === "" ? [] : head.split(":");
-  if (tail !== undefined) {
-    const after = tail === "" ? 0 : tail.split(":").length;
-    while (groups.length + after < 8) groups.push("0");
-  }
-  return `${groups.slice(0, 4).map((group) => group.replace(/^0+(?=.)/, "")).join(":")}::/64`;
-}
