@@ -108,6 +108,11 @@ export class IceAgent {
     return this.#selected?.roundTrip;
   }
 
+  /** When a check or an answer last came over the path that data takes; -Infinity: never. */
+  get selectedHeardAt(): number {
+    return this.#selected?.heardAt ?? -Infinity;
+  }
+
   /** True while no check has been answered on the path that data takes since {@link doubt}, or there is none. */
   get isDoubted(): boolean {
     return this.#selected?.isDoubted ?? true;

@@ -77,6 +77,11 @@ export class CandidatePair {
     return this.#roundTrip;
   }
 
+  /** When a check of the peer's or an answer last came this way; -Infinity: never. */
+  get heardAt(): number {
+    return Math.max(this.lastRequestAt ?? -Infinity, this.#lastAnswerAt ?? -Infinity);
+  }
+
   /** Our datagrams don't get through, judging by a row of unanswered checks. */
   get isSilent(): boolean {
     return this.checks.unanswered >= SILENT_CHECKS;
@@ -141,7 +146,7 @@ export class CandidatePair {
    */
   isDesertedFor(other: CandidatePair): boolean {
     if (other.#handshakeAt > Math.max(this.#handshakeAt, this.#nominatedAt)) return true;
-    const heardAt = Math.max(this.lastRequestAt ?? -Infinity, this.#lastAnswerAt ?? -Infinity);
+    const { heardAt } = this;
     const requests = other.#requests;
     return requests.length === REMEMBERED_REQUESTS && requests[0]! > heardAt &&
       requests.at(-1)! - heardAt >= DESERTED_AFTER;

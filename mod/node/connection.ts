@@ -33,7 +33,7 @@ export const IDLE_AFTER = 20_000;
 /** An active path that brings nothing for so long is looked into, and again this often, ms. */
 const SILENCE = 3_000, WATCH_INTERVAL = 1_000;
 /** Pauses between announcements while no path is known to work after a change of network, doubling, ms. */
-const FIRST_ANNOUNCE_PAUSE = 500, LAST_ANNOUNCE_PAUSE = 8_000;
+const FIRST_ANNOUNCE_PAUSE = 500, LAST_CLIENT_PAUSE = 2_000, LAST_GATEWAY_PAUSE = 8_000;
 /** Handshake messages kept until a path is nominated; the oldest is overwritten. */
 const HELD_MESSAGES = 128;
 /**
@@ -90,7 +90,7 @@ export class Connection implements Sleeper {
   sentBytes = 0;
   receivedBytes = 0;
   lastHandshakeAt: number | undefined;
-  /** When the last authentic message of the peer arrived, of whatever kind. */
+  /** When the last authentic packet of the tunnel arrived. */
   heardAt: number;
 
   #wakeAt: number | undefined;
@@ -221,7 +221,7 @@ export class Connection implements Sleeper {
    * may have gone, or a relay, or our own address.
    */
   isSilent(now: number): boolean {
-    return this.#isWatched && now - this.heardAt >= SILENCE;
+    return this.#isWatched && now - this.#aliveAt >= SILENCE;
   }
 
   /** Our address on a relay is gone. */
@@ -277,8 +277,10 @@ export class Connection implements Sleeper {
   #announceWhileDoubted(now: number): void {
     if (now < this.#announceAt) return;
     if (this.agent.isDoubted) this.announceAll();
-    this.#announcePause *= 2;
-    const isOver = !this.agent.isDoubted || this.#announcePause > LAST_ANNOUNCE_PAUSE;
+    const longest = this.controlling ? LAST_CLIENT_PAUSE : LAST_GATEWAY_PAUSE;
+    // A client's connection fails when no path is found in time; a gateway keeps those of clients that are asleep.
+    const isOver = !this.agent.isDoubted || (!this.controlling && this.#announcePause >= longest);
+    this.#announcePause = Math.min(longest, 2 * this.#announcePause);
     this.#announceAt = isOver ? Infinity : now + this.#announcePause;
   }
 
@@ -368,6 +370,11 @@ export class Connection implements Sleeper {
     return this.state === "connected" && isSettled;
   }
 
+  /** The last sign of life on the path in use; packets of the tunnel take no other. */
+  get #aliveAt(): number {
+    return Math.max(this.heardAt, this.agent.selectedHeardAt);
+  }
+
   get #isWatched(): boolean {
     return this.state === "connected" && this.nominated !== undefined;
   }
@@ -393,7 +400,7 @@ export class Connection implements Sleeper {
     if (this.#waitsForCandidates()) next = Math.min(next, this.#createdAt + CANDIDATE_TIMEOUT);
     if (this.#disconnectedAt !== undefined) next = Math.min(next, this.#disconnectedAt + DISCONNECT_GRACE);
     if (this.#mayIdle()) next = Math.min(next, this.#lastActivity + IDLE_AFTER);
-    if (this.#isWatched) next = Math.min(next, Math.max(this.heardAt + SILENCE, now + WATCH_INTERVAL));
+    if (this.#isWatched) next = Math.min(next, Math.max(this.#aliveAt + SILENCE, now + WATCH_INTERVAL));
     return next === Infinity ? undefined : Math.max(next, now + 1);
   }
 }

@@ -248,18 +248,23 @@ export class Demux {
     now: number,
   ): undefined {
     const type = classify(message);
-    if (type !== MessageType.None) return this.#handleHandshake(type, message, from, now);
+    if (type !== MessageType.None) return this.#handleHandshake(type, message, from, local, now);
     const stun = decodeStun(message);
     if (!stun) return this.#count.malformed();
     const connection = this.#directory.byStun(stun);
     if (!connection) return this.#count.unknownStun();
-    connection.heardAt = now;
     connection.agent.handleStun(stun, from, local, now);
     connection.drive(now);
     this.#node.collect(connection, now);
   }
 
-  #handleHandshake(type: MessageType, message: Uint8Array, from: SocketAddress, now: number): undefined {
+  #handleHandshake(
+    type: MessageType,
+    message: Uint8Array,
+    from: SocketAddress,
+    local: SocketAddress,
+    now: number,
+  ): undefined {
     let connection: Connection | undefined;
     let opened: OpenedInitiation | undefined;
     if (type === MessageType.Initiation) {
@@ -271,7 +276,10 @@ export class Demux {
     }
     if (!connection) return this.#count.unknownIndex();
     if (type === MessageType.CookieReply) connection.tunnel.handleHandshake(message, from.bytes, now);
-    else connection.tunnel.handleAdmitted(message, now, opened);
+    else {
+      const outcome = connection.tunnel.handleAdmitted(message, now, opened);
+      if (outcome === "initiation-accepted") connection.agent.noteHandshake(from, local, now);
+    }
     connection.drive(now);
     this.#node.collect(connection, now);
   }
