@@ -1,0 +1,35 @@
+/** Paths that die without a word, and how soon data takes another one. */
+import assert from "node:assert/strict";
+import { CoreWorld } from "./core_world.ts";
+
+const SILENT_MS = 4_500;
+
+Deno.test("a direct path that dies in silence is left within 4.5 s, although the peer is heard over the relay", () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const kind = seed % 2 ? "port-restricted cone" : "full cone";
+    const stage = new CoreWorld({ seed, clientNat: kind, gatewayNat: kind });
+    const client = stage.clients[0]!, gateway = stage.gateways[0]!;
+    assert.notEqual(stage.firstEcho(client, gateway), undefined);
+    stage.world.run(3_000 + 333 * seed);
+    stage.world.partition(client.host, gateway.host);
+    const outage = stage.longestOutage(30_000, client, gateway);
+    assert.ok(outage <= SILENT_MS, `seed ${seed}: ${outage} ms`);
+    assert.equal(stage.path(client, gateway), "relayed");
+    assert.deepEqual(stage.violations, []);
+  }
+});
+
+Deno.test("the candidates of a client that moved get lost while the gateway has no portal: it says them again", () => {
+  const stage = new CoreWorld({ clientNat: "port-restricted cone", gatewayNat: "port-restricted cone" });
+  const client = stage.clients[0]!, gateway = stage.gateways[0]!;
+  assert.notEqual(stage.firstEcho(client, gateway), undefined);
+  stage.world.run(3_000);
+  stage.roam(client, "203.0.113.77");
+  stage.portal.state = "lose";
+  client.machine.core.networkChanged(stage.world.now);
+  client.machine.drain();
+  stage.world.after(6_000, () => stage.portal.restore());
+  const outage = stage.longestOutage(30_000, client, gateway);
+  assert.ok(outage >= 6_000 && outage <= 6_000 + 2_500, `${outage} ms`);
+  assert.deepEqual(stage.violations, []);
+});
