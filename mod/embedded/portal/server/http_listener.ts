@@ -31,10 +31,16 @@ const MAX_HEADERS = 16 << 10;
 const MAX_MESSAGE = 1 << 20;
 const MAX_FRAGMENTS = 1_024;
 
+export interface UpgradeAnswer {
+  accept(socket: WebSocket): void;
+  /** The handshake came to nothing. */
+  abandon(): void;
+}
+
 export interface ListenerHandlers {
   request(request: Request, remote: Remote): Response | Promise<Response>;
   /** Somebody wants a WebSocket. @returns what to do with it, or the refusal */
-  upgrade(request: Request, remote: Remote): ((socket: WebSocket) => void) | Response | Promise<Response>;
+  upgrade(request: Request, remote: Remote): UpgradeAnswer | Response;
   /** A handler threw; that connection has ended. */
   failed(error: unknown): void;
 }
@@ -154,16 +160,19 @@ export class HttpListener {
     try {
       const request = requestHead(message);
       const answer = request
-        ? await this.#handlers.upgrade(request, this.#remote(message))
+        ? this.#handlers.upgrade(request, this.#remote(message))
         : new Response("Bad request", { status: 400 });
       if (answer instanceof Response) {
         return refuse(socket, await rawResponse(answer));
       }
+      let opened = false;
       this.#webSockets.handleUpgrade(message, socket, head, (webSocket) => {
+        opened = true;
         const connection = this.#connections.get(keyOf(message.socket));
         if (connection) this.#options.table.remove(connection);
-        answer(webSocket);
+        answer.accept(webSocket);
       });
+      if (!opened) answer.abandon();
     } catch (error) {
       this.#handlers.failed(error);
       socket.destroy();

@@ -1,101 +1,173 @@
 /**
- * The embedded portal as a server: HTTP and WebSockets around {@link PortalCore}.
- *
- * WebSocket pings must never leave this server: old devices take an empty one for a broken frame and reconnect. Hence
- * `idleTimeout: 0`; the core finds idle sockets by itself.
+ * The embedded portal as a server: logins of devices, pages for people, and the facade that both and the program use,
+ * around {@link PortalCore}.
  */
-import { type Context, Hono } from "hono";
-import { getConnInfo } from "hono/deno";
-import type { Dialect, Role } from "../../../portal/login_url.ts";
-import { isProblem, type Problem } from "../core/admission.ts";
-import { type Closure, type DeviceStatus, PortalCore } from "../core/core.ts";
+import type { WebSocket } from "ws";
+import type { Id } from "../../../portal/types.ts";
+import { isProblem, type LoginAttempt, type Problem, temporary } from "../core/admission.ts";
+import { type DeviceStatus, PortalCore } from "../core/core.ts";
 import type { DeviceDetails } from "../core/device_details.ts";
-import type { PortalPolicy, RelayPolicy } from "../policy/policy.ts";
-import { loadPolicy } from "../policy/io.ts";
 import type { Grant } from "../core/grants.ts";
 import type { Happening, ReceivedReport } from "../core/happenings.ts";
 import type { JoinedRelay } from "../core/relays.ts";
 import { hashToken, type TokenRecord } from "../core/tokens.ts";
-import type { Id } from "../../../portal/types.ts";
-import type { Portal } from "./portal.ts";
-import type { PortalEvent } from "../core/state.ts";
+import { loadPolicy } from "../policy/io.ts";
+import type { PortalPolicy, RelayPolicy } from "../policy/policy.ts";
+import { BrowserSessions } from "../sign_in/mod.ts";
 import { Store } from "../store/store.ts";
+import { Certificate, type CertificateSource } from "./certificate.ts";
+import { ConnectionTable } from "./connection_table.ts";
+import { CoreRunner, type LogSink } from "./core_runner.ts";
+import { loginAttempt, refusal } from "./device_login.ts";
+import { HttpListener, type ListenerOptions, type UpgradeAnswer } from "./http_listener.ts";
+import { LoginLimits } from "./login_limits.ts";
+import { sourceOf } from "./peer.ts";
+import type { Portal } from "./portal.ts";
+import { portalRoutes } from "./routes.tsx";
+import { type Remote, TrustedProxies } from "./trusted_proxies.ts";
 
-/** Characters of the longest frame that a device may send, and bytes that may wait for a slow reader. */
-const MAX_FRAME = 1 << 20;
-const MAX_BUFFERED = 16 << 20;
+/** A WebSocket takes about 35 kB here. A thousand devices behind one address may come at once. */
+const CONNECTIONS = { pending: 4_000, pendingOfSource: 1_500, sockets: 10_000, socketsOfSource: 2_500 };
 const STOP_TIMEOUT = 500;
+const BUSY_SECONDS = 5;
 
 export interface PortalServerOptions {
   /** Path of the policy file, or a policy. */
   readonly policy: string | PortalPolicy;
   readonly listen: { readonly hostname: string; readonly port: number };
+  /** Another port, on the loopback and without TLS: for a gateway in this process. */
+  readonly loopback?: boolean;
   /** Relays besides the policy's own, such as one in this process. */
   readonly relays: readonly RelayPolicy[];
   /** SQLite file; without it the portal forgets everything when it ends. */
   readonly statePath?: string;
-  /** PEM texts. */
-  readonly tls?: { readonly cert: string; readonly key: string };
-  readonly onLog?: (level: "info" | "warning", text: string) => void;
+  /** PEM texts, or files of such, which are read again when they change. */
+  readonly tls?: CertificateSource;
+  /** Networks of the reverse proxies whose `X-Forwarded-*` headers count. */
+  readonly trustedProxies?: readonly string[];
+  /** Where the paths begin, when a reverse proxy gives this portal only a part of a host: like `/vpn`. */
+  readonly basePath?: string;
+  readonly onLog?: LogSink;
 }
 
 export interface PortalServer extends Portal {
   /** Base URL for devices, such as `ws://127.0.0.1:8443`. */
   readonly url: string;
   readonly port: number;
+  /** Base URL for a gateway in this process; undefined when it was not asked for. */
+  readonly loopbackUrl: string | undefined;
+  /** Why nobody is served at the moment, if so: the state can't be written. */
+  readonly suspended: string | undefined;
   /** Reads the policy file again, or takes the given policy. @throws PolicyError; then the old one stays in force */
   reload(policy?: PortalPolicy): void;
+  /** Reads the certificate's files again. A pair that can't be used is logged and changes nothing. */
+  reloadCertificate(): void;
   setRelays(relays: readonly RelayPolicy[]): void;
   stop(): Promise<void>;
 }
 
-/** @throws PolicyError, or what opening the state or the port throws */
-export function startPortal(options: PortalServerOptions): Promise<PortalServer> {
-  // A promise, so that starting may come to wait for something (a certificate, a database) without another contract.
-  return Promise.resolve().then(() => new Server(options));
+/** @throws PolicyError, or what opening the state, the certificate or the port throws */
+export async function startPortal(options: PortalServerOptions): Promise<PortalServer> {
+  const server = new Server(options);
+  try {
+    await server.listen();
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  return server;
 }
 
 class Server implements PortalServer {
-  readonly url: string;
-  readonly port: number;
-  #policy: PortalPolicy;
   readonly #options: PortalServerOptions;
+  readonly #basePath: string;
+  readonly #log: LogSink;
+  readonly #proxies: TrustedProxies;
+  readonly #certificate: Certificate | undefined;
   readonly #store: Store | undefined;
+  readonly #runner: CoreRunner;
   readonly #core: PortalCore;
-  readonly #sockets = new Map<number, WebSocket>();
-  readonly #http: Deno.HttpServer<Deno.NetAddr>;
-  readonly #abort = new AbortController();
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #limits = new LoginLimits();
+  readonly #table = new ConnectionTable(CONNECTIONS);
+  readonly #listeners: HttpListener[] = [];
+  #policy: PortalPolicy;
   #stopped = false;
 
   constructor(options: PortalServerOptions) {
     this.#options = options;
+    this.#basePath = (options.basePath ?? "").replace(/\/+$/, "");
+    this.#log = options.onLog ?? (() => {});
+    this.#proxies = new TrustedProxies(options.trustedProxies ?? []);
     this.#policy = typeof options.policy === "string" ? loadPolicy(options.policy) : options.policy;
+    this.#certificate = options.tls && new Certificate(options.tls, {
+      onChange: (pair) => this.#listeners[0]?.setCertificate(pair),
+      onLog: this.#log,
+    });
     this.#store = options.statePath === undefined ? undefined : new Store(options.statePath);
     this.#core = new PortalCore({
       policy: this.#policy,
       relays: options.relays,
       stored: this.#store?.load(),
-      random: (length) => crypto.getRandomValues(new Uint8Array(length)),
+      random,
       unixNow: () => this.unixNow(),
       now: performance.now(),
     });
-    const { hostname, port } = options.listen;
-    this.#http = Deno.serve({
-      hostname,
-      port,
-      signal: this.#abort.signal,
-      onListen: () => {},
-      ...(options.tls && { cert: options.tls.cert, key: options.tls.key }),
-    }, this.#routes().fetch);
-    this.port = this.#http.addr.port;
+    this.#runner = new CoreRunner({ core: this.#core, store: this.#store, log: this.#log });
+  }
+
+  async listen(): Promise<void> {
+    const sessions = new BrowserSessions({
+      policy: () => this.#policy,
+      unixNow: () => this.unixNow(),
+      random,
+    });
+    const app = portalRoutes(this, {
+      basePath: this.#basePath,
+      proxies: this.#proxies,
+      sessions,
+      random,
+      log: this.#log,
+      suspended: () => this.#runner.suspended,
+    });
+    const handlers = {
+      request: (request: Request, remote: Remote) => app.fetch(request, remote),
+      upgrade: (request: Request, remote: Remote) => this.#upgrade(request, remote),
+      failed: (error: unknown) => this.#log("warning", `A request failed: ${error}`),
+    };
+    const open = async (listen: Pick<ListenerOptions, "hostname" | "port" | "tls">) => {
+      const shared = { table: this.#table, proxies: this.#proxies };
+      this.#listeners.push(await HttpListener.open({ ...listen, ...shared }, handlers));
+    };
+    await open({ ...this.#options.listen, tls: this.#certificate?.pair });
+    if (this.#options.loopback) await open({ hostname: "127.0.0.1", port: 0, tls: undefined });
+    this.#runner.run(() => {});
+  }
+
+  get port(): number {
+    return this.#listeners[0]!.port;
+  }
+
+  get url(): string {
+    const { hostname } = this.#options.listen;
     const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-    this.url = `${options.tls ? "wss" : "ws"}://${host}:${this.port}`;
-    this.#drain();
+    return `${this.#certificate ? "wss" : "ws"}://${host}:${this.port}${this.#basePath}`;
+  }
+
+  get loopbackUrl(): string | undefined {
+    const listener = this.#listeners[1];
+    return listener && `ws://127.0.0.1:${listener.port}${this.#basePath}`;
+  }
+
+  get suspended(): string | undefined {
+    return this.#runner.suspended?.message;
   }
 
   get policy(): PortalPolicy {
     return this.#policy;
+  }
+
+  unixNow(): number {
+    return Math.floor(Date.now() / 1000);
   }
 
   online(): DeviceStatus[] {
@@ -114,22 +186,15 @@ class Server implements PortalServer {
     return this.#core.tokens;
   }
 
-  unixNow(): number {
-    return Math.floor(Date.now() / 1000);
-  }
-
   addToken(token: string, of: Pick<TokenRecord, "role" | "owner" | "providerId" | "expiresAt">): TokenRecord {
     const createdAt = this.unixNow();
     const record = { ...of, id: crypto.randomUUID(), hash: hashToken(token), createdAt };
-    this.#core.addToken(record);
-    this.#drain();
+    this.#runner.run((core) => core.addToken(record));
     return record;
   }
 
   revokeToken(id: Id): boolean {
-    const found = this.#core.revokeToken(id);
-    this.#drain();
-    return found;
+    return this.#runner.run((core) => core.revokeToken(id));
   }
 
   reports(): readonly ReceivedReport[] {
@@ -145,146 +210,84 @@ class Server implements PortalServer {
   }
 
   verify(clientId: Id, verified: boolean): boolean {
-    const found = this.#core.verify(clientId, verified);
-    this.#drain();
-    return found;
+    return this.#runner.run((core) => core.verify(clientId, verified));
   }
 
   disconnect(deviceId: Id): boolean {
-    const found = this.#core.disconnect(deviceId, performance.now());
-    this.#drain();
-    return found;
+    return this.#runner.run((core, now) => core.disconnect(deviceId, now));
   }
 
   reload(policy?: PortalPolicy): void {
     const given = policy ?? this.#options.policy;
     const next = typeof given === "string" ? loadPolicy(given) : given;
     this.#policy = next;
-    this.#core.setPolicy(next);
-    this.#drain();
+    this.#runner.run((core) => core.setPolicy(next));
+  }
+
+  reloadCertificate(): void {
+    this.#certificate?.reload();
   }
 
   setRelays(relays: readonly RelayPolicy[]): void {
-    this.#core.setRelays(relays);
-    this.#drain();
+    this.#runner.run((core) => core.setRelays(relays));
   }
 
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
-    clearTimeout(this.#timer);
-    for (const socket of this.#sockets.values()) closeSocket(socket, 1012, "shutting down");
-    const late = setTimeout(() => this.#abort.abort(), STOP_TIMEOUT);
-    await this.#http.shutdown();
-    await this.#http.finished;
-    clearTimeout(late);
+    this.#certificate?.stop();
+    this.#runner.stop();
+    await Promise.all(this.#listeners.map((listener) => listener.close(STOP_TIMEOUT)));
     this.#store?.close();
   }
 
-  #routes(): Hono {
-    const app = new Hono();
-    app.get("/healthz", (c) => c.json({ status: "ok" }));
-    for (const role of ["gateway", "client"] as const) {
-      app.get(`/${role}/websocket`, (c) => this.#upgrade(c, role, "v1"));
-      app.get(`/${role}/v2/websocket`, (c) => this.#upgrade(c, role, "v2"));
+  #upgrade(request: Request, remote: Remote): UpgradeAnswer | Response {
+    const peer = this.#proxies.peer(request.headers, remote);
+    const attempt = loginAttempt(request, this.#basePath, peer);
+    if (!attempt) return new Response("There is nothing here.", { status: 404 });
+    if (this.#stopped || this.#runner.suspended) return refusal(temporary("Try again later."), BUSY_SECONDS);
+    const source = sourceOf(peer.ip), now = performance.now() / 1000;
+    const admission = this.#core.admit(attempt);
+    if (isProblem(admission)) return this.#refuse(attempt, admission, source, now);
+    const externalId = admission.role === "relay" ? admission.name : admission.externalId;
+    const wait = this.#limits.admitted(admission.tokenHash, externalId, now);
+    if (wait > 0) return refusal(temporary("This device comes too often."), wait);
+    const release = this.#table.open(source);
+    if (!release) return refusal(temporary("There are too many connections."), BUSY_SECONDS);
+    try {
+      const id = this.#runner.run((core, now) => core.handleOpen(admission, now));
+      if (typeof id === "number") return this.#welcome(id, release);
+      release();
+      return this.#refuse(attempt, id, source, now);
+    } catch {
+      // It could not be stored, which is logged.
+      release();
+      return refusal(temporary("Try again later."), BUSY_SECONDS);
     }
-    return app;
   }
 
-  #upgrade(c: Context, role: Role, dialect: Dialect): Response {
-    if (c.req.header("upgrade")?.toLowerCase() !== "websocket") return c.text("WebSocket expected", 426);
-    const query = (name: string) => c.req.query(name);
-    const bearer = /^Bearer (.*)$/.exec(c.req.header("x-authorization") ?? "")?.[1];
-    const admission = this.#core.admit({
-      role,
-      dialect,
-      token: bearer ?? query("token"),
-      externalId: query("external_id") ?? query("firezone_id"),
-      name: query("name"),
-      publicKey: query("public_key"),
-      userAgent: c.req.header("user-agent") ?? "",
-      vsn: query("vsn"),
-      remoteIp: getConnInfo(c).remote.address ?? "",
-      region: undefined,
-    });
-    if (isProblem(admission)) return this.#refuse(role, admission);
-    const id = this.#core.handleOpen(admission, performance.now());
-    if (typeof id !== "number") return this.#refuse(role, id);
-    const { socket, response } = Deno.upgradeWebSocket(c.req.raw, { idleTimeout: 0 });
-    this.#sockets.set(id, socket);
-    socket.onmessage = ({ data }) => this.#receive(id, socket, data);
-    socket.onclose = ({ code, reason }) => this.#forget(id, { code, reason });
-    socket.onerror = () => this.#forget(id);
-    this.#drain();
-    return response;
+  #welcome(id: number, release: () => void): UpgradeAnswer {
+    return {
+      accept: (socket: WebSocket) => {
+        socket.once("close", release);
+        this.#runner.open(id, socket);
+      },
+      abandon: () => {
+        release();
+        this.#runner.abandon(id);
+      },
+    };
   }
 
-  #refuse(role: Role, problem: Problem): Response {
-    this.#options.onLog?.(
-      "warning",
-      `Refused a ${role}: ${problem.status} ${problem.code}, ${problem.detail}`,
-    );
-    const headers = new Headers({ "content-type": "application/problem+json" });
-    if (problem.status === 503) headers.set("retry-after", "1");
-    return new Response(JSON.stringify(problem), { status: problem.status, headers });
-  }
-
-  #receive(id: number, socket: WebSocket, data: unknown): void {
-    if (typeof data !== "string") return;
-    if (data.length > MAX_FRAME) {
-      closeSocket(socket, 1009, "frame too long");
-      return this.#forget(id);
-    }
-    this.#core.handleText(id, data, performance.now());
-    this.#drain();
-  }
-
-  #forget(id: number, closure?: Closure): void {
-    if (!this.#sockets.delete(id)) return;
-    this.#core.handleClosed(id, performance.now(), closure);
-    this.#drain();
-  }
-
-  /** Store, then transmit, then close. */
-  #drain(): void {
-    if (this.#stopped) return;
-    const events: PortalEvent[] = [];
-    for (let event; (event = this.#core.pollEvent()) !== undefined;) events.push(event);
-    this.#store?.apply(events);
-    const slow = new Set<number>();
-    for (let transmit; (transmit = this.#core.pollTransmit()) !== undefined;) {
-      const socket = this.#sockets.get(transmit.socket);
-      if (socket?.readyState !== WebSocket.OPEN) continue;
-      if (socket.bufferedAmount > MAX_BUFFERED) slow.add(transmit.socket);
-      else socket.send(transmit.text);
-    }
-    for (const event of events) this.#act(event);
-    for (const id of slow) {
-      closeSocket(this.#sockets.get(id), 1013, "too slow");
-      this.#forget(id);
-    }
-    this.#schedule();
-  }
-
-  #act(event: PortalEvent): void {
-    if (event.type === "log") this.#options.onLog?.(event.level, event.text);
-    if (event.type !== "close") return;
-    const socket = this.#sockets.get(event.socket);
-    this.#sockets.delete(event.socket);
-    closeSocket(socket, event.code, event.reason);
-  }
-
-  #schedule(): void {
-    clearTimeout(this.#timer);
-    const at = this.#core.pollTimeout();
-    if (at === undefined) return;
-    this.#timer = setTimeout(() => {
-      this.#core.handleTimeout(performance.now());
-      this.#drain();
-    }, Math.max(at - performance.now(), 0));
+  /** Says why, as often as somebody honest would ask; then only to come back later. */
+  #refuse({ role }: LoginAttempt, problem: Problem, source: string, now: number): Response {
+    const wait = this.#limits.refused(source, now);
+    if (wait > 0) return refusal(temporary("Too many attempts."), wait);
+    this.#log("warning", `Refused a ${role}: ${problem.status} ${problem.code}, ${problem.detail}`);
+    return refusal(problem);
   }
 }
 
-function closeSocket(socket: WebSocket | undefined, code: number, reason: string): void {
-  if (socket && socket.readyState < WebSocket.CLOSING) socket.close(code, reason);
+function random(length: number): Uint8Array<ArrayBuffer> {
+  return crypto.getRandomValues(new Uint8Array(length));
 }

@@ -1,0 +1,75 @@
+/** @jsxImportSource hono/jsx */
+/** What the portal answers to plain HTTP: its health, and pages for people. */
+import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { browser, type BrowserSessions, signInRoutes } from "../sign_in/mod.ts";
+import { MessagePage } from "../sign_in/pages.tsx";
+import { StoreError } from "../store/store_error.ts";
+import { DEVICE_PATHS } from "./device_login.ts";
+import { setPeer } from "./peer.ts";
+import type { Portal } from "./portal.ts";
+import type { Remote, TrustedProxies } from "./trusted_proxies.ts";
+
+export interface RoutesOptions {
+  /** Empty, or like `/vpn`. */
+  readonly basePath: string;
+  readonly proxies: TrustedProxies;
+  readonly sessions: BrowserSessions;
+  random(length: number): Uint8Array;
+  log(level: "info" | "warning", text: string): void;
+  /** Why nobody is served at the moment, if so. */
+  suspended(): Error | undefined;
+}
+
+const HEADERS = {
+  "cache-control": "no-store",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+  "cross-origin-opener-policy": "same-origin",
+};
+
+/** To be called by `fetch(request, remote)`. */
+export function portalRoutes(portal: Portal, options: RoutesOptions): Hono<{ Bindings: Remote }> {
+  const { basePath, proxies, sessions, random, log, suspended } = options;
+  const health = (c: Context) => {
+    const error = suspended();
+    return error ? c.json({ status: "suspended", reason: error.message }, 503) : c.json({ status: "ok" });
+  };
+  const pages = new Hono();
+  pages.use(headers);
+  pages.use(browser(sessions));
+  pages.route("/", signInRoutes(portal, { basePath, random, log: (text) => log("info", text) }));
+
+  const app = new Hono<{ Bindings: Remote }>();
+  app.use(async (c, next) => {
+    setPeer(c, proxies.peer(c.req.raw.headers, c.env));
+    await next();
+  });
+  app.get("/healthz", health);
+  if (basePath !== "") app.get(`${basePath}/healthz`, health);
+  for (const path of DEVICE_PATHS) {
+    app.get(basePath + path, (c) => c.text("WebSocket expected", 426, { upgrade: "websocket" }));
+    app.all(basePath + path, (c) => c.text("Method not allowed", 405, { allow: "GET" }));
+  }
+  app.route(basePath || "/", pages);
+  app.notFound((c) => c.text("There is nothing here.", 404));
+  app.onError((error, c) => {
+    if (error instanceof StoreError) {
+      c.header("retry-after", "5");
+      return c.html(
+        <MessagePage title="Not now" text="The portal can't store anything at the moment." />,
+        503,
+      );
+    }
+    log("warning", `A page failed: ${error.stack ?? error.message}`);
+    return c.html(<MessagePage title="Something went wrong" text="The portal's log says what." />, 500);
+  });
+  return app;
+}
+
+const headers: MiddlewareHandler = async (c, next) => {
+  await next();
+  for (const [name, value] of Object.entries(HEADERS)) {
+    if (!c.res.headers.has(name)) c.res.headers.set(name, value);
+  }
+};
