@@ -19,7 +19,7 @@ import {
   temporary,
 } from "./admission.ts";
 import { Channels } from "./channels.ts";
-import { refreshClient, revokeInvalid } from "./client_updates.ts";
+import { refreshClient, refreshRevoked, revoke, type Revoked, revokeInvalid } from "./client_updates.ts";
 import { type DeviceDetails, deviceDetails } from "./device_details.ts";
 import { toRecord } from "./devices.ts";
 import type { Grant } from "./grants.ts";
@@ -190,6 +190,36 @@ export class PortalCore {
     if (!removed) return false;
     this.#state.events.push({ type: "drop_token", id });
     changePolicy(this.#state, this.#state.policy);
+    return true;
+  }
+
+  /** Lets a token end at another time: Unix seconds. @returns false when there is no such token */
+  expireToken(id: Id, expiresAt: number): boolean {
+    const record = this.tokens.find((one) => one.id === id);
+    if (!record) return false;
+    this.addToken({ ...record, expiresAt });
+    changePolicy(this.#state, this.#state.policy);
+    return true;
+  }
+
+  /** Forgets a device; it is out at once, and new if it comes back. @returns false when there is no such device */
+  removeDevice(id: Id, now: number): boolean {
+    const device = this.#state.devices.byId(id);
+    if (!device) return false;
+    for (const connection of [...this.#state.connections.values()]) {
+      if (connection.device.id !== id) continue;
+      this.#state.expel(connection, "the device was removed");
+      this.#channels.handleLeft(connection, true, now);
+    }
+    const { grants } = this.#state;
+    const revoked: Revoked = new Map();
+    for (const grant of device.role === "client" ? grants.ofClient(id) : grants.ofGateway(id)) {
+      revoke(this.#state, grant, revoked);
+    }
+    refreshRevoked(this.#state, revoked);
+    for (const grant of grants.endedOf(id)) this.#state.dropGrant(grant);
+    this.#state.devices.remove(id);
+    this.#state.events.push({ type: "drop_device", id });
     return true;
   }
 

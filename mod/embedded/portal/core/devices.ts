@@ -95,6 +95,12 @@ export class Devices {
     return this.#insert({ ...known, verified });
   }
 
+  /** Its addresses are free for others. */
+  remove(id: Id): void {
+    const known = this.#devices.get(id);
+    if (known && this.#devices.delete(id)) this.#offsets.delete(known.offset);
+  }
+
   #insert(record: DeviceRecord): Device {
     const device = { ...record, ipv4: tunnelIpv4(record.offset), ipv6: tunnelIpv6(record.offset) };
     this.#devices.set(device.id, device);

@@ -29,6 +29,7 @@ import { type TokenOwner, type TokenRecord, Tokens } from "./tokens.ts";
 export type PortalEvent =
   | { readonly type: "close"; readonly socket: number; readonly code: number; readonly reason: string }
   | { readonly type: "store_device"; readonly record: DeviceRecord }
+  | { readonly type: "drop_device"; readonly id: Id }
   | { readonly type: "store_token"; readonly record: TokenRecord }
   | { readonly type: "drop_token"; readonly id: Id }
   | { readonly type: "store_grant"; readonly grant: Grant }

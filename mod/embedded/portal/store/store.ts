@@ -203,6 +203,9 @@ export class Store {
           .run(id, hash, role, owner, providerId ?? null, createdAt, expiresAt);
         return;
       }
+      case "drop_device":
+        this.#db.prepare("DELETE FROM device WHERE id = ?").run(event.id);
+        return;
       case "drop_token":
         this.#db.prepare("DELETE FROM token WHERE id = ?").run(event.id);
         return;
