@@ -4,94 +4,175 @@
  *     client ── natc ──┬── core ── natg (no NAT) ── gateway ── res
  *     stranger, portal ┘
  *
- * For each kind of flood: a transfer at a fixed pace, and one as fast as it goes, before and during the flood; how much
- * came back to the stranger; how the gateway's memory moved. Stranger, kernel and transfer share the machine's cores:
- * what a flood takes from an unpaced transfer is mostly theirs.
+ * Stranger, kernel and transfer share the machine's cores, so a flood takes from an unpaced transfer what it costs
+ * to make and to carry, whatever the gateway does. Each round therefore has three transfers: in peace, beside the
+ * flood sent to a socket on the gateway's host that nobody reads (`.elsewhere`), and beside the flood sent to the
+ * gateway. `.unpaced` is against peace, `.unpaced_of_elsewhere` is the gateway's own share. Figures are medians of the
+ * rounds' ratios.
+ *
+ * Also: a transfer at a fixed pace; what the flood alone costs the gateway; what came back to the stranger; how the
+ * gateway's memory moved. It fails when anything is answered that must not be, or memory grows.
  */
+import type { BackgroundProcess } from "../../../mod/embedded/testbed/mod.ts";
 import { become } from "../../lab/nat/pairs.ts";
 import { Internet } from "../../lab/internet.ts";
 import { Product, SERVER } from "../../lab/product.ts";
 import { eventually } from "../../lab/scenario.ts";
-import type { Figure } from "../figure.ts";
+import { type Figure, median } from "../figure.ts";
 import { cpuSeconds, memory } from "../tunnel/load.ts";
 
 const KINDS = ["garbage", "initiations", "stun"] as const;
-const RATE = 50_000, PACE_MBPS = 200, SECONDS = 5;
-const PACED_PORT = 5209, UNPACED_PORT = 5210;
+type Kind = typeof KINDS[number];
+const RATE = 50_000, PACE_MBPS = 200;
+const PACED_PORT = 5209, UNPACED_PORT = 5210, SINK_PORT = 9;
 const GATEWAY = "192.168.88.2", GATEWAY_PORT = 52625;
 const FLOODER = new URL("./flooder.ts", import.meta.url).pathname;
+const SINK = new URL("./sink.ts", import.meta.url).pathname;
+const MAX_GROWTH_MB = 10;
+/** Strangers with a right mac1 get a cookie of 64 bytes for some of their 148. */
+const MAX_AMPLIFICATION: Readonly<Record<Kind, number>> = { garbage: 0, initiations: 0.1, stun: 0 };
 
-export async function figures(say: (line: string) => void): Promise<Figure[]> {
+/** What a flood was, told by the flooder. */
+interface Flood {
+  readonly sent: number;
+  readonly sentBytes: number;
+  readonly answers: number;
+  readonly answerBytes: number;
+}
+
+interface Options {
+  readonly rounds?: number;
+  readonly seconds?: number;
+}
+
+export async function figures(say: (line: string) => void, options: Options = {}): Promise<Figure[]> {
+  const { rounds = 5, seconds = 3 } = options;
   await using product = await Product.start(await Internet.build());
   const key = await restartVisibly(product);
   await product.startClient();
   await eventually("an answer", 15_000, () => product.answers());
   await eventually("a direct path", 10_000, () => Promise.resolve(product.path === "direct"));
-  await transfers(product);
+  const sink = product.internet.host("gateway").start(
+    [Deno.execPath(), "run", "-A", "--no-check", SINK, String(SINK_PORT)],
+    { label: "sink" },
+  );
+  await sink.waitFor(/open/, 15_000);
+  const bench = new FloodBench(product, key, seconds);
+  await bench.transfer();
   const figures: Figure[] = [];
-  const note = (name: string, value: number, unit: string) =>
-    figures.push({ name: `flood.${name}`, value, unit });
-  for (const kind of KINDS) {
-    const calm = await transfers(product);
-    const { pid } = product.gateway;
-    const [before, cpu] = [memory(pid).resident, cpuSeconds(pid)];
-    const flooder = product.internet.host("portal").start(
+  for (const kind of KINDS) figures.push(...await bench.measure(kind, rounds, say));
+  await sink.stop();
+  return figures;
+}
+
+class FloodBench {
+  readonly #product: Product;
+  readonly #key: string;
+  readonly #seconds: number;
+
+  constructor(product: Product, key: string, seconds: number) {
+    this.#product = product;
+    this.#key = key;
+    this.#seconds = seconds;
+  }
+
+  async measure(kind: Kind, rounds: number, say: (line: string) => void): Promise<Figure[]> {
+    const { pid } = this.#product.gateway;
+    const floods: Flood[] = [];
+    const cost = await this.#costAlone(kind, floods);
+    const paced = await this.#beside(kind, GATEWAY_PORT, floods, () => this.transfer(PACE_MBPS));
+    const before = memory(pid).resident;
+    const unpaced: number[] = [], elsewhere: number[] = [], share: number[] = [];
+    for (let round = 0; round < rounds; round++) {
+      const calm = await this.transfer();
+      const control = await this.#beside(kind, SINK_PORT, [], () => this.transfer());
+      const flooded = await this.#beside(kind, GATEWAY_PORT, floods, () => this.transfer());
+      unpaced.push(flooded / calm);
+      elsewhere.push(control / calm);
+      share.push(flooded / control);
+      say(
+        `${kind} ${round + 1}/${rounds}: ${calm.toFixed(2)} Gbit/s in peace, ${
+          control.toFixed(2)
+        } beside the ` +
+          `flood of another socket, ${flooded.toFixed(2)} beside that of the gateway`,
+      );
+    }
+    const growth = memory(pid).resident - before;
+    const total = (field: keyof Flood) => floods.reduce((sum, flood) => sum + flood[field], 0);
+    const amplification = total("answerBytes") / total("sentBytes");
+    say(
+      `${kind}: ${total("sent")} packets; ${PACE_MBPS} Mbit/s became ${
+        (paced * 1000).toFixed(0)
+      }; the gateway ` +
+        `takes ${(100 * cost.share).toFixed(0)} % of a core, ${cost.micros.toFixed(2)} µs a packet; ` +
+        `${growth.toFixed(1)} MB more; ${total("answers")} answers`,
+    );
+    if (growth > MAX_GROWTH_MB) throw new Error(`A flood of ${kind} made the gateway ${growth} MB larger.`);
+    if (amplification > MAX_AMPLIFICATION[kind]) {
+      throw new Error(`A flood of ${kind} got ${total("answers")} answers, ${amplification} of its bytes.`);
+    }
+    const figure = (name: string, value: number, unit: string, samples?: readonly number[]): Figure => ({
+      name: `flood.${kind}.${name}`,
+      value,
+      unit,
+      ...(samples ? { samples } : {}),
+    });
+    return [
+      figure("paced", paced * 1000 / PACE_MBPS, "x"),
+      figure("unpaced", median(unpaced), "x", unpaced),
+      figure("elsewhere", median(elsewhere), "x", elsewhere),
+      figure("unpaced_of_elsewhere", median(share), "x", share),
+      figure("gateway_cpu", 100 * cost.share, "%"),
+      figure("gateway_cpu_per_packet", cost.micros, "µs"),
+      figure("answers", total("answers"), "packets"),
+      figure("amplification", amplification, "x"),
+      figure("memory_growth", growth, "MB"),
+    ];
+  }
+
+  /** Gbit/s of one TCP stream: at a fixed pace, or as fast as it goes. */
+  async transfer(megabits?: number): Promise<number> {
+    const { stdout } = await this.#product.internet.host("client").run(
       [
-        ...[Deno.execPath(), "run", "-A", "--no-check", FLOODER, kind, GATEWAY, String(GATEWAY_PORT)],
-        ...[String(RATE), String(3 * SECONDS + 2), key],
+        ...["iperf3", "-J", "-c", SERVER[4], "-p", String(megabits ? PACED_PORT : UNPACED_PORT)],
+        ...["-t", String(this.#seconds), "--connect-timeout", "5000"],
+        ...(megabits ? ["-b", `${megabits}M`] : []),
+      ],
+      { timeoutMs: (this.#seconds + 20) * 1000 },
+    );
+    const report = JSON.parse(stdout);
+    if (report.error) throw new Error(`iperf3: ${report.error}`);
+    return report.end.sum_received.bits_per_second / 1e9;
+  }
+
+  /** What the gateway spends on a flood that is its only business, of a core and for each packet. */
+  async #costAlone(kind: Kind, floods: Flood[]): Promise<{ share: number; micros: number }> {
+    const { pid } = this.#product.gateway;
+    return await this.#beside(kind, GATEWAY_PORT, floods, async () => {
+      await pause(500);
+      const [cpu, at] = [cpuSeconds(pid), performance.now()];
+      await pause(this.#seconds * 1000);
+      const share = (cpuSeconds(pid) - cpu) * 1000 / (performance.now() - at);
+      return { share, micros: share * 1e6 / RATE };
+    });
+  }
+
+  /** Runs `action` in the middle of a flood, which is noted in `floods`. */
+  async #beside<T>(kind: Kind, port: number, floods: Flood[], action: () => Promise<T>): Promise<T> {
+    const flooder: BackgroundProcess = this.#product.internet.host("portal").start(
+      [
+        ...[Deno.execPath(), "run", "-A", "--no-check", FLOODER, kind, GATEWAY, String(port)],
+        ...[String(RATE), "3600", this.#key],
       ],
       { label: `flood of ${kind}` },
     );
     await flooder.waitFor(/flooding/, 15_000);
-    const started = performance.now();
-    await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000));
-    const alone = (cpuSeconds(pid) - cpu) * 1000 / (performance.now() - started);
-    const flooded = await transfers(product);
-    const [, json] = await flooder.waitFor(/flooded (.*)/, 30_000);
-    const { sent, sentBytes, answers, answerBytes } = JSON.parse(json!);
-    const growth = memory(pid).resident - before;
-    note(`${kind}.paced`, flooded.paced / calm.paced, "x");
-    note(`${kind}.unpaced`, flooded.unpaced / calm.unpaced, "x");
-    note(`${kind}.gateway_cpu`, 100 * alone, "%");
-    note(`${kind}.answers`, answers, "packets");
-    note(`${kind}.amplification`, answerBytes / sentBytes, "x");
-    note(`${kind}.memory_growth`, growth, "MB");
-    say(
-      `${kind}: ${(sent / (3 * SECONDS + 2) / 1000).toFixed(1)} kpps; ${PACE_MBPS} Mbit/s became ` +
-        `${(flooded.paced * 1000).toFixed(0)}, ${calm.unpaced.toFixed(2)} Gbit/s became ` +
-        `${flooded.unpaced.toFixed(2)}; gateway ${(100 * alone).toFixed(0)} % of a core, ` +
-        `${growth.toFixed(1)} MB more; ${answers} answers`,
-    );
+    const result = await action();
+    Deno.kill(flooder.pid, "SIGINT");
+    const [, json] = await flooder.waitFor(/flooded (.*)/, 15_000);
+    floods.push(JSON.parse(json!));
+    return result;
   }
-  return figures;
-}
-
-/** Gbit/s of one TCP stream: at the fixed pace, and as fast as it goes. */
-async function transfers(product: Product): Promise<{ paced: number; unpaced: number }> {
-  const paced = await transfer(product, PACED_PORT, ["-b", `${PACE_MBPS}M`]);
-  return { paced, unpaced: await transfer(product, UNPACED_PORT, []) };
-}
-
-async function transfer({ internet }: Product, port: number, more: readonly string[]): Promise<number> {
-  const { stdout } = await internet.host("client").run(
-    [
-      "iperf3",
-      "-J",
-      "-c",
-      SERVER[4],
-      "-p",
-      String(port),
-      "-t",
-      String(SECONDS),
-      "--connect-timeout",
-      "5000",
-      ...more,
-    ],
-    { timeoutMs: (SECONDS + 20) * 1000 },
-  );
-  const report = JSON.parse(stdout);
-  if (report.error) throw new Error(`iperf3: ${report.error}`);
-  return report.end.sum_received.bits_per_second / 1e9;
 }
 
 /** The gateway without a NAT, and its public key as whoever watches its unencrypted way to the portal sees it. */
@@ -107,4 +188,8 @@ async function restartVisibly(product: Product): Promise<string> {
   const [, key] = await watch.waitFor(/public_key=(\S+)/, 10_000);
   await watch.stop();
   return decodeURIComponent(key!);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,5 +1,6 @@
 /**
- * `flooder.ts <kind> <ip> <port> <packets per second> <seconds> <gateway's public key>`: one stranger who sends much.
+ * `flooder.ts <kind> <ip> <port> <packets per second> <seconds> <gateway's public key>`: one stranger who sends much,
+ * for so long or until SIGINT.
  *
  * Kinds: `garbage` (148 random bytes), `initiations` (handshakes by keys that the gateway does not know, with a right
  * mac1), `stun` (BINDING requests with a made-up user name and integrity). Packets come from a pool, since making them
@@ -17,10 +18,11 @@ import { parseKey } from "../../../mod/portal/key.ts";
 import { AttributeType, encodeStun, Method, shortTermKey } from "../../../mod/stun/mod.ts";
 import { HandshakeLimiter, Tunnel } from "../../../mod/wireguard/mod.ts";
 
-const POOL = 256, MAX_BATCH = 500, TICK_MS = 2, LENGTH = 148, LATE_ANSWERS_MS = 500;
+const POOL = 256, MAX_BATCH = 500, TICK_MS = 2, MAX_LATE_MS = 50, LENGTH = 148, LATE_ANSWERS_MS = 500;
 
 const [kind, ip, port, rateText, secondsText, keyText] = Deno.args as [string, ...string[]];
-const rate = Number(rateText), durationMs = Number(secondsText) * 1000;
+const rate = Number(rateText);
+let durationMs = Number(secondsText) * 1000;
 const slab = new Slab(8 << 20);
 SlabPointers.of(slab);
 const counters = new Counters();
@@ -86,10 +88,13 @@ function receive(): void {
   }
 }
 
-console.log("flooding");
 const started = performance.now();
+Deno.addSignalListener("SIGINT", () => durationMs = Math.min(durationMs, performance.now() - started));
+console.log("flooding");
 const timer = setInterval(() => {
   const elapsed = Math.min(durationMs, performance.now() - started);
+  // On a machine that is too slow for the rate, what is late is left out.
+  next = Math.max(next, Math.floor((elapsed - MAX_LATE_MS) * rate / 1000));
   for (let due = Math.floor(elapsed * rate / 1000) - next; due > 0; due -= MAX_BATCH) {
     send(Math.min(due, MAX_BATCH));
   }
@@ -100,5 +105,6 @@ const timer = setInterval(() => {
     receive();
     console.log(`flooded ${JSON.stringify({ sent, sentBytes, answers, answerBytes })}`);
     socket.close();
+    Deno.exit();
   }, LATE_ANSWERS_MS);
 }, TICK_MS);
