@@ -38,10 +38,12 @@ export const FIRST_CONNECT_TIMEOUT = 15_000;
 export const MAX_PARTITION_TIME = 86_400_000;
 /** Forced reconnects are at least this far apart. */
 const RECONNECT_INTERVAL = 5_000;
+/** Moves in that time that are believed. */
+const MAX_MOVES = 3;
 /** Attempts that news of our network bring forward are at least this far apart. */
 const RETRY_INTERVAL = 1_000;
 /** For so long a link that is in doubt may be silent. */
-const PROOF_TIMEOUT = 4_000;
+const PROOF_TIMEOUT = 3_000;
 /** Events whose error reply is still awaited; most events are never answered, so old ones are forgotten. */
 const TRACKED_EVENTS = 64;
 
@@ -104,6 +106,7 @@ export class Channel {
   #downSince: number | undefined;
   #lastReconnect = -Infinity;
   #lastDial = -Infinity;
+  #moves: number[] = [];
   /** The portal named the time of the next attempt. */
   #isToldToWait = false;
   /** The heartbeat that has to be answered, and until when. */
@@ -199,12 +202,28 @@ export class Channel {
   reconnect(now: number): boolean {
     if (this.#state === "ended" || now - this.#lastReconnect < RECONNECT_INTERVAL) return false;
     this.#lastReconnect = now;
+    this.#redial(now);
+    return true;
+  }
+
+  /**
+   * Our own address has changed, so that the current socket can't work any more: dials again at once. Who changes it
+   * without end gets links that only have to show that they work.
+   */
+  move(now: number): void {
+    if (this.#state === "ended") return;
+    this.#moves = this.#moves.filter((at) => now - at < RECONNECT_INTERVAL);
+    if (this.#moves.length >= MAX_MOVES) return this.verify(now);
+    this.#moves.push(now);
+    this.#redial(now);
+  }
+
+  #redial(now: number): void {
     if (this.#state !== "waiting") this.#events.push({ type: "hangup", code: 1000, reason: "reconnecting" });
     this.#downSince ??= now;
     this.#frames.length = 0;
     this.#backoff.reset();
     this.#dial(now);
-    return true;
   }
 
   /** Our network has changed: an attempt that is waited for is due, unless the portal itself asked for patience. */
@@ -348,7 +367,8 @@ export class Channel {
     this.#fail(
       new PortalError(
         "token_expired",
-        "Cannot stay with the portal: the token is expired or revoked. Get a new token.",
+        "Cannot stay with the portal: the token is expired or revoked, or another gateway has taken this one's id. " +
+          "Get a new token, or give the other one its own FIREZONE_ID.",
       ),
     );
   }

@@ -93,9 +93,9 @@ export class PortalSession<Event, Command> {
     return this.#events.shift();
   }
 
-  /** Dials anew, since the present socket can't work any more; one that is new itself has to show that it can. */
+  /** See `Channel.move`. */
   reconnect(now: number): void {
-    if (!this.#channel.reconnect(now)) this.#channel.verify(now);
+    this.#channel.move(now);
     this.#drain(now);
   }
 

@@ -310,20 +310,34 @@ Deno.test("a link in doubt that answers stays, one that does not is given up wit
   assert.equal(world.frames.filter(({ event }) => event === "heartbeat").length, 1);
   world.channel.verify(world.now);
   world.drain().take();
-  world.at(13_998);
+  world.at(12_998);
   assert.equal(world.channel.isJoined, true);
-  world.at(13_999);
+  world.at(12_999);
   assert.deepEqual(world.take().slice(-2), [
-    "13999 hangup 1000",
-    "13999 down 500: the portal does not answer since the network changed",
+    "12999 hangup 1000",
+    "12999 down 500: the portal does not answer since the network changed",
   ]);
+});
+
+Deno.test("every change of our address means a new socket at once; changes without end mean a test of the link", () => {
+  const world = new ChannelWorld().join().at(1_000);
+  world.take();
+  for (let i = 0; i < 3; i++) {
+    world.channel.move(world.now);
+    assert.deepEqual(world.drain().take(), [`${world.now} hangup 1000`, `${world.now} dial ${i + 2}`]);
+    world.at(world.now + 200).open().ok(0).take();
+  }
+  world.channel.move(world.now);
+  assert.deepEqual(world.drain().take(), ["1600 → phoenix heartbeat 1"]);
+  world.at(4_600);
+  assert.match(world.take().join(), /does not answer since the network changed/);
 });
 
 Deno.test("a dial in doubt is given up within seconds", () => {
   const world = new ChannelWorld().join().at(1_000).closed().at(1_500);
   world.channel.verify(world.now);
   world.take();
-  world.at(5_500);
+  world.at(4_500);
   assert.match(world.take().join(), /no connection in time/);
 });
 
@@ -365,6 +379,7 @@ Deno.test("whatever arrives in whatever order: no throw, timers in the future, f
       (w) => w.dialError(),
       (w) => w.refuse(503, "x", "1"),
       (w) => w.channel.reconnect(w.now),
+      (w) => w.channel.move(w.now),
       (w) => w.channel.retry(w.now),
       (w) => w.channel.verify(w.now),
       (w) => w.channel.send("x", {}),
