@@ -1,7 +1,7 @@
 /** Options that `portal` and `up` have in common. */
-import { CommandError, UsageError } from "./errors.ts";
+import { UsageError } from "./errors.ts";
 import type { OptionTable, OptionValues } from "./options.ts";
-import { parseListenAddress } from "./values.ts";
+import { parseCidrs, parseListenAddress } from "./values.ts";
 import type { PortalServiceOptions } from "./portal_service.ts";
 
 export const PORTAL_OPTIONS = {
@@ -25,9 +25,23 @@ export const PORTAL_OPTIONS = {
     env: "POSTERN_TLS_CERT",
     kind: "text",
     value: "file",
-    help: "PEM certificate chain.",
+    help: "PEM certificate chain; read again when it changes, and on SIGHUP.",
   },
   tlsKey: { flag: "tls-key", env: "POSTERN_TLS_KEY", kind: "text", value: "file", help: "PEM private key." },
+  trustedProxy: {
+    flag: "trusted-proxy",
+    env: "POSTERN_TRUSTED_PROXY",
+    kind: "text",
+    value: "networks",
+    help: "Reverse proxies whose X-Forwarded-* headers count, like 127.0.0.1,10.0.0.0/8.",
+  },
+  basePath: {
+    flag: "base-path",
+    env: "POSTERN_BASE_PATH",
+    kind: "text",
+    value: "path",
+    help: "Where the portal's paths begin, like /vpn, when it shares a host.",
+  },
 } as const satisfies OptionTable;
 
 type PortalValues = OptionValues<typeof PORTAL_OPTIONS>;
@@ -35,7 +49,7 @@ type PortalValues = OptionValues<typeof PORTAL_OPTIONS>;
 export const POLICY_POSITIONAL = { name: "POLICY", help: "The policy file (TOML)." };
 
 export function portalServiceOptions(
-  values: Pick<PortalValues, "listen" | "state"> & Partial<Pick<PortalValues, "tlsCert" | "tlsKey">>,
+  values: PortalValues,
   policy: string | undefined,
 ): PortalServiceOptions {
   if (policy === undefined) throw new UsageError("Name the policy file.");
@@ -47,24 +61,23 @@ export function portalServiceOptions(
     relays: [],
     ...(values.state === undefined ? {} : { statePath: values.state }),
     ...(tls ? { tls } : {}),
+    trustedProxies: parseCidrs(values.trustedProxy ?? "", "`--trusted-proxy`"),
+    basePath: basePath(values.basePath ?? ""),
   };
 }
 
-function tlsFiles(
-  cert: string | undefined,
-  key: string | undefined,
-): { cert: string; key: string } | undefined {
-  if ((cert === undefined) !== (key === undefined)) {
-    throw new UsageError("`--tls-cert` and `--tls-key` are given together or not at all.");
-  }
-  if (cert === undefined || key === undefined) return undefined;
-  return { cert: readPem(cert), key: readPem(key) };
+function basePath(text: string): string {
+  const path = text.replace(/\/+$/, "");
+  if (/^(\/[A-Za-z0-9._~-]+)*$/.test(path)) return path;
+  throw new UsageError(`\`--base-path\` is \`${text}\`, which is no path. Write it like /vpn.`);
 }
 
-function readPem(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (cause) {
-    throw new CommandError(`Cannot read ${path}. It must be a PEM file that this user may read.`, { cause });
+function tlsFiles(
+  certFile: string | undefined,
+  keyFile: string | undefined,
+): { certFile: string; keyFile: string } | undefined {
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    throw new UsageError("`--tls-cert` and `--tls-key` are given together or not at all.");
   }
+  return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile };
 }

@@ -34,7 +34,10 @@ export async function portalService(options: PortalServiceOptions): Promise<Port
   return {
     server,
     done: ended.promise,
-    readiness: () => ({ ready: true, reason: "The portal is listening." }),
+    readiness: () =>
+      server.suspended === undefined
+        ? { ready: true, reason: "The portal is listening." }
+        : { ready: false, reason: server.suspended },
     metrics: () =>
       Promise.resolve(
         (["gateway", "client"] as const).map((role) => ({
@@ -75,12 +78,16 @@ function watchPolicy(path: string, server: PortalServer): { close(): void } {
       timer = setTimeout(reload, SETTLE_MS);
     }
   })();
-  Deno.addSignalListener("SIGHUP", reload);
+  const reloadAll = () => {
+    server.reloadCertificate();
+    reload();
+  };
+  Deno.addSignalListener("SIGHUP", reloadAll);
   return {
     close() {
       clearTimeout(timer);
       watcher.close();
-      Deno.removeSignalListener("SIGHUP", reload);
+      Deno.removeSignalListener("SIGHUP", reloadAll);
     },
   };
 }

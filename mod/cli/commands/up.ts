@@ -21,12 +21,14 @@ import { systemFacts } from "../../host/mod.ts";
 import { readFileIfAny } from "../files.ts";
 import type { PortalServer } from "../../embedded/portal/mod.ts";
 
-/** The gateway reaches its portal over the loopback: plain, with nothing to configure. A proxy in front does TLS. */
+/**
+ * The gateway reaches its portal at a port of its own on the loopback, without TLS: there is nothing to configure, and
+ * a certificate, which names the public host, may expire or be replaced without cutting it off.
+ */
 const { apiUrl: _apiUrl, tokenInHeaderOnly: _header, extraCa: _ca, ...GATEWAY_OPTIONS } = TUNNEL_OPTIONS;
-const { tlsCert: _cert, tlsKey: _key, ...PLAIN_PORTAL_OPTIONS } = PORTAL_OPTIONS;
 
 const OPTIONS = {
-  ...PLAIN_PORTAL_OPTIONS,
+  ...PORTAL_OPTIONS,
   ...RELAY_OPTIONS,
   gateway: {
     flag: "gateway",
@@ -67,9 +69,9 @@ export const up: Command = {
       try {
         const relay = await relayService(relaySettings);
         services.push(relay);
-        const portal = await portalService({ ...portalSettings, relays: [relay.policy] });
+        const portal = await portalService({ ...portalSettings, loopback: true, relays: [relay.policy] });
         services.push(portal);
-        const values = { ...TUNNEL_DEFAULTS, ...options, apiUrl: localUrl(portal.server) };
+        const values = { ...TUNNEL_DEFAULTS, ...options, apiUrl: portal.server.loopbackUrl! };
         const token = gatewayToken(portal.server, options.gateway);
         const gateway = await gatewayService({
           identity: (id) => portalIdentity(values, token, id, systemFacts(), readFileIfAny),
@@ -90,12 +92,6 @@ export const up: Command = {
 };
 
 const TUNNEL_DEFAULTS = { apiUrl: "", tokenInHeaderOnly: false, extraCa: undefined };
-
-/** Wherever the portal listens, this host reaches it at the loopback, or at the one address it is bound to. */
-function localUrl({ url, port }: PortalServer): string {
-  const host = new URL(url).hostname;
-  return `ws://${host === "0.0.0.0" ? "127.0.0.1" : host === "[::]" ? "[::1]" : host}:${port}`;
-}
 
 function gatewayToken({ policy }: PortalServer, name: string | undefined): string {
   const gateway = policy.gateways.find((one) => name === undefined || one.name === name);
