@@ -1,11 +1,12 @@
-/** The running portal as the control socket sees it: what pages see, and the policy and its objects besides. */
+/** What can be done to a running portal besides what its pages do: its policy, the policy's objects, its state. */
 import type { PolicyDiff } from "../policy/diff.ts";
 import type { PolicySnapshot } from "../policy/io.ts";
 import type { ObjectKind, PolicyObject } from "../policy/objects.ts";
 import type { Portal } from "../server/portal.ts";
 import type { Id } from "../../../portal/types.ts";
 
-export interface Administration extends Portal {
+export interface Administration {
+  readonly portal: Portal;
   /** Why it serves nobody at the moment, if so: its state can't be written. */
   readonly suspended: string | undefined;
   /** What verbs made. */

@@ -1,6 +1,7 @@
 /** Control of the running portal over a local socket: the API, its socket, and its client. */
 export type { Administration } from "./administration.ts";
+export { Administrator } from "./administrator.ts";
 export { ControlClient, ControlRefusal, ControlUnreachable } from "./client.ts";
 export { type ControlOptions, controlRoutes } from "./routes.ts";
 export { type ControlSocket, openControlSocket } from "./socket.ts";
-export type { DeviceView, EntryView, StatusView, TokenView } from "./views.ts";
+export { type DeviceView, entryCounts, type EntryView, type StatusView, type TokenView } from "./views.ts";

@@ -41,7 +41,8 @@ const BODIES = {
   backup: v.strictObject({ path: v.pipe(text, v.startsWith("/")) }),
 };
 
-export function controlRoutes(portal: Administration, options: ControlOptions): Hono {
+export function controlRoutes(administration: Administration, options: ControlOptions): Hono {
+  const { portal } = administration;
   const { makeToken, onChange } = options;
   const app = new Hono();
   app.onError((error, c) => refuse(c, error));
@@ -51,37 +52,37 @@ export function controlRoutes(portal: Administration, options: ControlOptions): 
     return c.json(diff);
   };
 
-  app.get("/status", (c) => c.json(statusView(portal, options.about)));
-  app.post("/reload", (c) => changed(c, "Read the policy again", portal.reload()));
+  app.get("/status", (c) => c.json(statusView(administration, options.about)));
+  app.post("/reload", (c) => changed(c, "Read the policy again", administration.reload()));
   app.post("/preview", async (c) => {
     const { file, text, secrets } = await body(c, BODIES.preview);
-    return c.json(portal.preview({ file, text, secrets: new Map(Object.entries(secrets)) }));
+    return c.json(administration.preview({ file, text, secrets: new Map(Object.entries(secrets)) }));
   });
   app.post("/backup", async (c) => {
-    portal.backup((await body(c, BODIES.backup)).path);
+    administration.backup((await body(c, BODIES.backup)).path);
     return c.json({});
   });
 
-  app.get("/objects/:kind", (c) => c.json(entryViews(portal.policy, portal.objects(), kindOf(c))));
+  app.get("/objects/:kind", (c) => c.json(entryViews(portal.policy, administration.objects(), kindOf(c))));
   app.get("/objects/:kind/:name", (c) => {
     const kind = kindOf(c), name = c.req.param("name");
-    const found = entryViews(portal.policy, portal.objects(), kind).find((one) => one.name === name);
+    const found = entryViews(portal.policy, administration.objects(), kind).find((one) => one.name === name);
     if (!found) throw new Refusal(404, `there is no ${kind} "${name}".`);
     return c.json(found);
   });
   app.post("/objects/:kind", async (c) => {
     const kind = kindOf(c);
     const { name, document } = await body(c, BODIES.add);
-    return changed(c, `Added ${kind} "${name}"`, portal.addObject({ kind, name, document }));
+    return changed(c, `Added ${kind} "${name}"`, administration.addObject({ kind, name, document }));
   });
   app.patch("/objects/:kind/:name", async (c) => {
     const kind = kindOf(c), name = c.req.param("name");
     const { changes } = await body(c, BODIES.set);
-    return changed(c, `Changed ${kind} "${name}"`, portal.changeObject(kind, name, changes));
+    return changed(c, `Changed ${kind} "${name}"`, administration.changeObject(kind, name, changes));
   });
   app.delete("/objects/:kind/:name", (c) => {
     const kind = kindOf(c), name = c.req.param("name");
-    return changed(c, `Removed ${kind} "${name}"`, portal.removeObject(kind, name));
+    return changed(c, `Removed ${kind} "${name}"`, administration.removeObject(kind, name));
   });
 
   const tokens = (which: (provider: string | undefined) => boolean) =>
@@ -100,7 +101,7 @@ export function controlRoutes(portal: Administration, options: ControlOptions): 
     const one = portal.tokens().find(({ id, providerId }) => id === name && providerId === undefined);
     const owner = one ?? ownerOf(portal.policy, name, role);
     const old = one ? [one] : tokensOf(portal, owner);
-    const { token, record, replaced } = rotateToken(portal, old, owner, grace, makeToken);
+    const { token, record, replaced } = rotateToken(administration, old, owner, grace, makeToken);
     onChange?.(`Rotated the token of ${owner.role} "${owner.owner}"`, undefined);
     return c.json({ token, ...tokenView(record, []), replaced });
   });
@@ -127,7 +128,7 @@ export function controlRoutes(portal: Administration, options: ControlOptions): 
   app.get("/devices", (c) => c.json(portal.devices().map((one) => deviceView(one, portal.policy))));
   app.delete("/devices/:id", (c) => {
     const id = c.req.param("id");
-    if (!portal.removeDevice(id)) throw new Refusal(404, `there is no device ${id}.`);
+    if (!administration.removeDevice(id)) throw new Refusal(404, `there is no device ${id}.`);
     onChange?.(`Removed device ${id}`, undefined);
     return c.json({});
   });

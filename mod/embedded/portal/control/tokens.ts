@@ -2,6 +2,7 @@
 import { Refusal } from "../policy/refusal.ts";
 import { FAR_FUTURE, type PortalPolicy } from "../policy/policy.ts";
 import type { TokenRecord } from "../core/tokens.ts";
+import type { Portal } from "../server/portal.ts";
 import type { Administration } from "./administration.ts";
 
 type Role = TokenRecord["role"];
@@ -44,7 +45,7 @@ export function ownerOf(policy: PortalPolicy, name: string, role: Role | undefin
 
 /** @param expiresAt Unix seconds; undefined: never */
 export function createToken(
-  portal: Administration,
+  portal: Portal,
   { role, owner }: TokenOwner,
   expiresAt: number | undefined,
   make: MakeToken,
@@ -67,18 +68,19 @@ export function createToken(
  * @param grace seconds for which the old ones are good for yet; 0: they end at once
  */
 export function rotateToken(
-  portal: Administration,
+  administration: Administration,
   old: readonly TokenRecord[],
   owner: TokenOwner,
   grace: number,
   make: MakeToken,
 ): MadeToken {
   const latest = old.reduce((latest, { expiresAt }) => Math.max(latest, expiresAt), 0);
+  const { portal } = administration;
   const made = createToken(portal, owner, latest === 0 ? undefined : latest, make);
   const endsAt = portal.unixNow() + grace;
   for (const { id, expiresAt } of old) {
     if (grace === 0) portal.revokeToken(id);
-    else if (expiresAt > endsAt) portal.expireToken(id, endsAt);
+    else if (expiresAt > endsAt) administration.expireToken(id, endsAt);
   }
   return {
     ...made,
@@ -87,7 +89,7 @@ export function rotateToken(
 }
 
 /** Those of an owner that verbs made: signing in has its own. */
-export function tokensOf(portal: Administration, { role, owner }: TokenOwner): TokenRecord[] {
+export function tokensOf(portal: Portal, { role, owner }: TokenOwner): TokenRecord[] {
   return portal.tokens().filter((one) =>
     one.role === role && one.owner === owner && one.providerId === undefined
   );

@@ -95,14 +95,14 @@ export function deviceView(device: DeviceDetails, { sites }: PortalPolicy): Devi
 }
 
 export function statusView(
-  portal: Administration,
+  { portal, suspended }: Administration,
   about: Pick<StatusView, "version" | "url" | "policyFile" | "stateFile" | "startedAt">,
 ): StatusView {
   const online = portal.online();
   return {
     ...about,
     unixNow: portal.unixNow(),
-    suspended: portal.suspended,
+    suspended,
     entries: entryCounts(portal.policy),
     online: {
       gateways: online.filter(({ role }) => role === "gateway").length,

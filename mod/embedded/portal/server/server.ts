@@ -11,7 +11,9 @@ import type { Grant } from "../core/grants.ts";
 import type { Happening, ReceivedReport } from "../core/happenings.ts";
 import type { JoinedRelay } from "../core/relays.ts";
 import { hashToken, type TokenRecord } from "../core/tokens.ts";
-import { loadPolicy } from "../policy/io.ts";
+import { type Administration, Administrator } from "../control/mod.ts";
+import type { PolicyDiff } from "../policy/diff.ts";
+import { PolicyKeeper } from "../policy/keeper.ts";
 import type { PortalPolicy, RelayPolicy } from "../policy/policy.ts";
 import { BrowserSessions } from "../sign_in/mod.ts";
 import { Store } from "../store/store.ts";
@@ -58,8 +60,9 @@ export interface PortalServer extends Portal {
   readonly loopbackUrl: string | undefined;
   /** Why nobody is served at the moment, if so: the state can't be written. */
   readonly suspended: string | undefined;
+  readonly administration: Administration;
   /** Reads the policy file again, or takes the given policy. @throws PolicyError; then the old one stays in force */
-  reload(policy?: PortalPolicy): void;
+  reload(policy?: PortalPolicy): PolicyDiff;
   /** Reads the certificate's files again. A pair that can't be used is logged and changes nothing. */
   reloadCertificate(): void;
   setRelays(relays: readonly RelayPolicy[]): void;
@@ -90,7 +93,8 @@ class Server implements PortalServer {
   readonly #limits = new LoginLimits();
   readonly #table = new ConnectionTable(CONNECTIONS);
   readonly #listeners: HttpListener[] = [];
-  #policy: PortalPolicy;
+  readonly #keeper: PolicyKeeper;
+  readonly #administrator: Administrator;
   #stopped = false;
 
   constructor(options: PortalServerOptions) {
@@ -98,14 +102,19 @@ class Server implements PortalServer {
     this.#basePath = (options.basePath ?? "").replace(/\/+$/, "");
     this.#log = options.onLog ?? (() => {});
     this.#proxies = new TrustedProxies(options.trustedProxies ?? []);
-    this.#policy = typeof options.policy === "string" ? loadPolicy(options.policy) : options.policy;
     this.#certificate = options.tls && new Certificate(options.tls, {
       onChange: (pair) => this.#listeners[0]?.setCertificate(pair),
       onLog: this.#log,
     });
     this.#store = options.statePath === undefined ? undefined : new Store(options.statePath);
+    try {
+      this.#keeper = new PolicyKeeper(options.policy, this.#store?.objects() ?? []);
+    } catch (error) {
+      this.#store?.close();
+      throw error;
+    }
     this.#core = new PortalCore({
-      policy: this.#policy,
+      policy: this.policy,
       relays: options.relays,
       stored: this.#store?.load(),
       random,
@@ -113,11 +122,17 @@ class Server implements PortalServer {
       now: performance.now(),
     });
     this.#runner = new CoreRunner({ core: this.#core, store: this.#store, log: this.#log });
+    this.#administrator = new Administrator({
+      portal: this,
+      keeper: this.#keeper,
+      store: this.#store,
+      run: (work) => this.#runner.run(work),
+    });
   }
 
   async listen(): Promise<void> {
     const sessions = new BrowserSessions({
-      policy: () => this.#policy,
+      policy: () => this.policy,
       unixNow: () => this.unixNow(),
       random,
     });
@@ -162,8 +177,12 @@ class Server implements PortalServer {
     return this.#runner.suspended?.message;
   }
 
+  get administration(): Administration {
+    return this.#administrator;
+  }
+
   get policy(): PortalPolicy {
-    return this.#policy;
+    return this.#keeper.policy;
   }
 
   unixNow(): number {
@@ -217,11 +236,8 @@ class Server implements PortalServer {
     return this.#runner.run((core, now) => core.disconnect(deviceId, now));
   }
 
-  reload(policy?: PortalPolicy): void {
-    const given = policy ?? this.#options.policy;
-    const next = typeof given === "string" ? loadPolicy(given) : given;
-    this.#policy = next;
-    this.#runner.run((core) => core.setPolicy(next));
+  reload(policy?: PortalPolicy): PolicyDiff {
+    return policy === undefined ? this.#administrator.reload() : this.#administrator.usePolicy(policy);
   }
 
   reloadCertificate(): void {
