@@ -6,7 +6,8 @@
  * Each relay is pinned to one core, the load to another, so that a rate is what one core relays. `up` is ChannelData
  * in and UDP out, `down` the other way. In `gso` the cable carries trains of datagrams as they were handed over
  * (UDP GSO), as between Postern's own ends on hardware with cable; in `plain` it cuts them, so that every datagram
- * travels by itself, and the load's cost stays small. On a machine of one core all share it, and the figures say less.
+ * travels by itself, and the load's cost stays small. `per-core` is what a second of the relay's CPU time carries: it
+ * hardly moves when something else runs on the machine, while the rates do. On a machine of one core all share it.
  */
 import { Testbed } from "../../../mod/embedded/testbed/mod.ts";
 import { type Figure, median } from "../figure.ts";
@@ -108,6 +109,7 @@ const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 function note(side: Side, kind: string, report: LoadReport): void {
   const figures: readonly (readonly [suffix: string, value: number, unit: string])[] = [
     ["", report.gbps, "Gbit/s"],
+    [".per-core", 8 / report.cpuPerGb, "Gbit/s"],
     [".cpu", report.cpuPerGb, "s/GB"],
     [".loss", 100 * report.loss, "%"],
     [".busy", 100 * report.relayBusy, "%"],
@@ -129,10 +131,10 @@ function sideFigures({ contender, samples }: Side): Figure[] {
   }));
 }
 
-/** Ours over coturn's, round by round: of the rates (more is better) and of the CPU costs (less is better). */
+/** Ours over coturn's, round by round: of the rates and of what a core's time relays. */
 function ratioFigures(ours: Side, theirs: Side): Figure[] {
   return KINDS.flatMap(({ cable, direction }) =>
-    ["", ".cpu"].map((suffix) => {
+    ["", ".per-core"].map((suffix) => {
       const name = `${cable}.${direction}${suffix}`;
       const others = theirs.samples.get(name)!.values;
       const ratios = ours.samples.get(name)!.values.map((value, round) => value / others[round]!);
