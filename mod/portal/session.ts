@@ -8,11 +8,12 @@ import { Channel, type ChannelEvent, type ChannelOptions } from "./channel.ts";
 import type { Codec } from "./codec.ts";
 import type { Refusal } from "./failure.ts";
 import { printable } from "./frame.ts";
+import { WarningFilter } from "./warning_filter.ts";
 
 export type SessionEvent<Event> =
   | Extract<ChannelEvent, { type: "dial" | "hangup" | "joined" | "down" | "failed" }>
   | { readonly type: "event"; readonly event: Event }
-  /** Something in a message could not be used; for the log. */
+  /** Something in a message could not be used; for the log. The same is not said again within the hour. */
   | { readonly type: "warning"; readonly text: string };
 
 export class PortalSession<Event, Command> {
@@ -20,6 +21,7 @@ export class PortalSession<Event, Command> {
   readonly #channel: Channel;
   readonly #outbox = new CandidateOutbox();
   readonly #events: SessionEvent<Event>[] = [];
+  readonly #warnings = new WarningFilter();
 
   constructor(codec: Codec<Event, Command>, options: Omit<ChannelOptions, "topic" | "joinPayload">) {
     this.#codec = codec;
@@ -138,20 +140,20 @@ export class PortalSession<Event, Command> {
       case "message":
         return this.#handleMessage(event.event, event.payload, now);
       case "rejected":
-        this.#warn(`The portal rejected ${event.event}: ${event.reason}.`);
+        this.#warn(`The portal rejected ${event.event}: ${event.reason}.`, now);
         if (!this.#channel.isJoined) this.#outbox.close(); // It has to join anew.
         // Older portals don't know the question; they hand out relays only with `init`.
         if (event.event === "no_relays" && event.reason === "unknown_message") this.#channel.reconnect(now);
         return;
       case "ignored":
-        return this.#warn(`Ignored from the portal: ${event.reason}.`);
+        return this.#warn(`Ignored from the portal: ${event.reason}.`, now);
     }
   }
 
   #handleMessage(name: string, payload: unknown, now: number): void {
     const { value, error, skipped } = this.#codec.decode(name, payload);
-    for (const item of skipped) this.#warn(item.message);
-    if (error) return this.#warn(error.message);
+    for (const item of skipped) this.#warn(item.message, now);
+    if (error) return this.#warn(error.message, now);
     if (value === undefined) return;
     const unconfirmed = this.#codec.unconfirmed(value);
     if (unconfirmed) this.#outbox.awaitConfirmation(unconfirmed.peerId, unconfirmed.ref, now);
@@ -167,7 +169,8 @@ export class PortalSession<Event, Command> {
     this.#channel.send(event, payload);
   }
 
-  #warn(text: string): void {
-    this.#events.push({ type: "warning", text: printable(text, 400) });
+  #warn(text: string, now: number): void {
+    const warning = this.#warnings.pass(printable(text, 400), now);
+    if (warning !== undefined) this.#events.push({ type: "warning", text: warning });
   }
 }

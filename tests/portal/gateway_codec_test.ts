@@ -75,11 +75,31 @@ Deno.test("init: newer portals give each authorization an expiry, and flow-log s
   ]);
 });
 
-Deno.test("init: one authorization that can't be read spoils the message, since leaving it out would revoke it", () => {
-  assert.equal(
-    errorOf("init", changed(gatewayInit(), "authorizations.0.client_id", "x")),
+Deno.test("init: an authorization that can't be read costs itself: it is not in the list, so it is revoked", () => {
+  const { authorizations: [good] } = gatewayInit() as { authorizations: unknown[] };
+  const bad = { client_id: "x", resource_id: RESOURCE_ID };
+  const payload = { ...gatewayInit(), authorizations: [bad, good, 7] };
+  const { value, skipped } = decodeGatewayEvent("init", payload);
+  assert.ok(value?.type === "init");
+  assert.deepEqual(value.init.authorizations!.map(({ clientId }) => clientId), [CLIENT_ID]);
+  assert.deepEqual(skipped.map(({ path, reason }) => `${path}: ${reason}`), [
     "authorizations.0.client_id: it is not a UUID",
-  );
+    "authorizations.2: Object expected",
+  ]);
+});
+
+Deno.test("relays_presence: an id that can't be read costs itself", () => {
+  const payload = { disconnected_ids: ["x", RELAY_ID], connected: [relayEntry("192.0.2.1:3478")] };
+  const { value, skipped } = decodeGatewayEvent("relays_presence", payload);
+  assert.ok(value?.type === "relays_presence");
+  assert.deepEqual(value.presence.disconnectedIds, [RELAY_ID]);
+  assert.equal(value.presence.connected.length, 1);
+  assert.deepEqual(skipped.map(({ path }) => path), ["disconnected_ids.0"]);
+});
+
+Deno.test("relays: credentials that have expired by our clock are the relay's business", () => {
+  const relays = [{ ...relayEntry("192.0.2.1:3478"), expires_at: 0 }];
+  assert.equal(read("init", "init", { ...gatewayInit(), relays }).init.relays[0]!.expiresAt, 0);
 });
 
 Deno.test("relays: bad entries, stun entries and unknown kinds are skipped one by one and named", () => {
@@ -97,6 +117,8 @@ Deno.test("relays: bad entries, stun entries and unknown kinds are skipped one b
   assert.deepEqual(skipped.map((e) => `${e.path}: ${e.reason}`), [
     "relays.1.addr: it is not an IP address with a port",
     'relays.2.type: ("turn" | "stun") expected instead of "quic"',
+    "relays.4.addr: another entry of this relay has another address of this family",
+    "relays.5.id: another entry of this relay has other credentials",
   ]);
 });
 

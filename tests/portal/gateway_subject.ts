@@ -4,15 +4,19 @@
  *     gateway 192.0.2.20:52625 ── wire ── relay 192.0.2.1:3478
  *
  * What happens to it (`!`): `open`, `refused STATUS [retry-after=VALUE] BODY`, `dial fails REASON`, `closed REASON`,
- * `resolved NAME ADDRESS…`, `no outcome for NAME`, `no name NAME`, `relay down`, `relay up`, `reconnect`, `close`.
+ * `unreachable` (every dial fails, and what is tried is not listed) until `reachable`, `retry`, `close`,
+ * `resolved NAME ADDRESS…`, `no outcome for NAME`.
  * What it does (`*`): `dial`, `hangup CODE`, `joined`, `down in MS: REASON`, `failed KIND: MESSAGE`, `warning TEXT`,
  * `interface V4 V6`, `allows CLIENT RESOURCE until TIME`, `refuses REASON`, `revokes CLIENT RESOURCE`,
  * `access to RESOURCE expired`, `forgets client CLIENT: REASON`, `looks up NAME`, `relay ID ready`, `relay ID lost`.
- * Values: `$RELAY`, `$RELAY_ID` (the one in reach, as the portal sends it), `$KEY`, `$LATER` (an hour from the start).
+ * Values: `$RELAY` (the one in reach, as the portal sends it), `$OTHER_RELAY` (one that does not answer), `$LATER` (an
+ * hour from the start); `$CLIENT`, `$RESOURCE`, `$THEIR_ICE`, `$OUR_ICE` and their like are those of the specification;
+ * `$INIT` is an init that allows nothing, and `$AUTHORIZE` gives `$CLIENT` access to `$RESOURCE` until `$LATER`.
  */
 import { NobleAead } from "../../mod/crypto/mod.ts";
 import { relayCredentials } from "../../mod/embedded/relay/mod.ts";
-import { Gateway, type GatewayOutput } from "../../mod/gateway/mod.ts";
+import { FlowTracker } from "../../mod/flows/mod.ts";
+import { Gateway, type GatewayOutput, Reporter } from "../../mod/gateway/mod.ts";
 import { formatIp, parseIp, SocketAddress } from "../../mod/packet/address.ts";
 import { Policy } from "../../mod/policy/mod.ts";
 import type { Dialect } from "../../mod/portal/login_url.ts";
@@ -21,16 +25,18 @@ import { PortalSession, type SessionEvent } from "../../mod/portal/session.ts";
 import type { GatewayCommand, GatewayEvent } from "../../mod/portal/types.ts";
 import { RELAY_V4, RelayHarness, STAMP_SECRET, UNIX_NOW } from "../embedded/relay_harness.ts";
 import { End } from "../gateway/end.ts";
-import { RELAY_ID } from "./support.ts";
+import { authorizeFlow, cidrResource, gatewayInit } from "./payloads.ts";
+import { CLIENT_ID, RELAY_ID, RESOURCE_ID } from "./support.ts";
 import type { Observation, Subject, WireFrame } from "./transcript.ts";
 
+const OTHER_RELAY_ID = "7d3f0c5e-1111-4222-8333-944455556666";
 const SOCKET = SocketAddress.of("192.0.2.20", 52625)!;
 
 export class GatewaySubject implements Subject {
   readonly speaks = "→";
   readonly bindings: Readonly<Record<string, unknown>>;
   #now = 0;
-  #relayIsUp = true;
+  #isReachable = true;
   readonly #session: PortalSession<GatewayEvent, GatewayCommand>;
   readonly #end = new End("gateway", 1, () => this.#now, (slab) => new NobleAead(slab));
   readonly #gateway: Gateway;
@@ -43,6 +49,12 @@ export class GatewaySubject implements Subject {
     this.#gateway = new Gateway({
       ...this.#end,
       policy: new Policy({ slab, counters, unixNow: unixMs, seed: 7 }),
+      reporter: new Reporter({
+        version: "0.0.0",
+        startedAt: 0,
+        unixNow: unixMs,
+        makeFlows: () => new FlowTracker({ slab, counters, unixNow: unixMs, seed: 8, keepsRecords: false }),
+      }),
     });
     this.#session = new PortalSession(gatewayCodec(dialect), {
       random: () => new Uint8Array([128, 0, 0, 0]),
@@ -51,17 +63,28 @@ export class GatewaySubject implements Subject {
     });
     const expiresAt = UNIX_NOW + 7 * 86_400;
     const publicKey = this.#end.publicKey.toBase64();
+    const relay = {
+      type: "turn",
+      id: RELAY_ID,
+      addr: `${RELAY_V4}:3478`,
+      ...relayCredentials({ publicKey, stampSecret: STAMP_SECRET, expiresAt }),
+      expires_at: expiresAt,
+    };
+    const { client, client_ice_credentials, gateway_ice_credentials } = authorizeFlow();
     this.bindings = {
-      KEY: publicKey,
       LATER: UNIX_NOW + 3600,
+      RELAY: relay,
       RELAY_ID,
-      RELAY: {
-        type: "turn",
-        id: RELAY_ID,
-        addr: `${RELAY_V4}:3478`,
-        ...relayCredentials({ publicKey, stampSecret: STAMP_SECRET, expiresAt }),
-        expires_at: expiresAt,
-      },
+      OTHER_RELAY: { ...relay, id: OTHER_RELAY_ID, addr: "192.0.2.99:3478" },
+      OTHER_RELAY_ID,
+      CLIENT: client,
+      CLIENT_ID,
+      RESOURCE: cidrResource(),
+      RESOURCE_ID,
+      THEIR_ICE: client_ice_credentials,
+      OUR_ICE: gateway_ice_credentials,
+      INIT: { ...gatewayInit(), relays: [relay], authorizations: [] },
+      AUTHORIZE: { ...authorizeFlow(), expires_at: UNIX_NOW + 3600 },
     };
     this.#settle();
   }
@@ -101,12 +124,12 @@ export class GatewaySubject implements Subject {
     switch (words) {
       case "open":
         return session.handleOpen(now);
-      case "relay down":
-      case "relay up":
-        this.#relayIsUp = words === "relay up";
+      case "unreachable":
+      case "reachable":
+        this.#isReachable = words === "reachable";
         return;
-      case "reconnect":
-        return session.reconnect(now);
+      case "retry":
+        return session.retry(now);
       case "close":
         return session.close(now);
     }
@@ -124,7 +147,6 @@ export class GatewaySubject implements Subject {
     if (verb === "resolved") {
       return this.#gateway.handleResolution(rest[0]!, rest.slice(1).map((text) => parseIp(text)!), now);
     }
-    if (words.startsWith("no name ")) return this.#gateway.handleResolution(rest[1]!, [], now);
     if (words.startsWith("no outcome for ")) return this.#gateway.handleResolution(rest[2]!, undefined, now);
     throw new Error(`nobody knows what to do with "! ${words}"`);
   }
@@ -138,19 +160,28 @@ export class GatewaySubject implements Subject {
       }
       this.#gateway.drain(this.#now);
       for (let output; (output = this.#gateway.pollOutput()) !== undefined; moved = true) {
-        if (output.type === "portal") this.#session.send(output.command);
-        else this.#note(noteOf(output));
+        if (output.type === "portal") {
+          this.#session.send(output.command);
+          this.#collectFrames();
+        } else this.#note(noteOf(output));
       }
-      for (let text; (text = this.#session.pollTransmit()) !== undefined; moved = true) {
-        this.#seen.push({ at: this.#now, who: "", frame: JSON.parse(text) });
-      }
+      if (this.#collectFrames()) moved = true;
       if (this.#carry()) moved = true;
     }
   }
 
+  #collectFrames(): boolean {
+    const before = this.#seen.length;
+    for (let text; (text = this.#session.pollTransmit()) !== undefined;) {
+      this.#seen.push({ at: this.#now, who: "", frame: JSON.parse(text) });
+    }
+    return this.#seen.length > before;
+  }
+
   #handleSession(event: SessionEvent<GatewayEvent>): void {
-    if (event.type === "event") this.#gateway.handlePortal(event.event, this.#now);
-    else this.#note(noteOfSession(event));
+    if (event.type === "event") return this.#gateway.handlePortal(event.event, this.#now);
+    if (this.#isReachable || event.type === "failed") return this.#note(noteOfSession(event));
+    if (event.type === "dial") this.#session.handleDialError("ENETUNREACH", this.#now);
   }
 
   #note(note: string | undefined): void {
@@ -164,7 +195,7 @@ export class GatewaySubject implements Subject {
     }
     const datagrams = end.takeDatagrams();
     for (const { dst, payload, ecn } of datagrams) {
-      if (!this.#relayIsUp || dst.ip !== RELAY_V4 || dst.port !== 3478) continue;
+      if (dst.ip !== RELAY_V4 || dst.port !== 3478) continue;
       for (const sent of this.#relay.fromClient(SOCKET, [payload], this.#now, ecn)) {
         const src = SocketAddress.of(RELAY_V4, sent.port)!;
         const [offset, length, from, local] = end.place({ src, dst: sent.dst, payload: sent.payload });

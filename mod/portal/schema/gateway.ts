@@ -2,7 +2,13 @@
 import * as v from "valibot";
 import type { Codec } from "../codec.ts";
 import type { Dialect } from "../login_url.ts";
-import type { Authorization, GatewayCommand, GatewayEvent, GatewayInit } from "../types.ts";
+import type {
+  Authorization,
+  GatewayCommand,
+  GatewayEvent,
+  GatewayInit,
+  StandingAuthorization,
+} from "../types.ts";
 import { readAccessOffer, readConnectionOffer } from "./offers.ts";
 import { decode, type Decoded, type Reader } from "./issues.ts";
 import {
@@ -20,13 +26,20 @@ import { readRelays, readRelaysPresence } from "./relays.ts";
 import { readReportInterval, REPORT_EVENT } from "./report.ts";
 import { readResource } from "./resources.ts";
 
+const standing = v.pipe(
+  v.object({ client_id: uuid, resource_id: uuid, expires_at: v.optional(expiry) }),
+  v.transform((one): StandingAuthorization => ({
+    clientId: one.client_id,
+    resourceId: one.resource_id,
+    expiresAt: one.expires_at,
+  })),
+);
+
 const init = v.object({
   interface: tunnelInterface,
   relays: v.optional(v.array(v.unknown()), []),
   account_slug: v.nullish(v.string()),
-  authorizations: v.nullish(
-    v.array(v.object({ client_id: uuid, resource_id: uuid, expires_at: v.optional(expiry) })),
-  ),
+  authorizations: v.nullish(v.array(v.unknown())),
   postern: v.optional(v.unknown()),
 });
 
@@ -36,11 +49,10 @@ function readInit(reader: Reader, payload: unknown): GatewayInit {
     interface: wire.interface,
     relays: readRelays(reader, wire.relays, "relays"),
     accountSlug: wire.account_slug ?? undefined,
-    authorizations: wire.authorizations?.map((one) => ({
-      clientId: one.client_id,
-      resourceId: one.resource_id,
-      expiresAt: one.expires_at,
-    })),
+    // One that can't be read is revoked: its client asks again, and that is better than access that nobody meant.
+    authorizations: wire.authorizations
+      ? reader.readEach(standing, wire.authorizations, "authorizations")
+      : undefined,
     ...readReportInterval(reader, wire.postern),
   };
 }

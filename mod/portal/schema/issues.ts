@@ -64,6 +64,11 @@ export class Reader {
     }
   }
 
+  /** Reports something that is left out. */
+  skip(path: string, reason: string): void {
+    this.skipped.push(new MessageError(this.event, path, reason));
+  }
+
   fail(path: string, reason: string): never {
     throw new MessageError(this.event, path, reason);
   }
