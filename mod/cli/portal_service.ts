@@ -1,29 +1,51 @@
-/** The embedded portal as a service: its log, and its policy read again on SIGHUP and when the file changes. */
+/** The embedded portal as a service: its log, its control socket, and its policy read again when the file changes. */
+import { dirname } from "node:path";
 import { getLogger } from "@logtape/logtape";
+import { controlRoutes, type ControlSocket, openControlSocket } from "../embedded/portal/control/mod.ts";
 import { type PortalServer, type PortalServerOptions, startPortal } from "../embedded/portal/mod.ts";
+import { diffLines, type PolicyDiff } from "../embedded/portal/policy/diff.ts";
 import { causeChain } from "./errors.ts";
+import { watchPolicyFiles } from "./policy_watch.ts";
 import type { Service } from "./session.ts";
+import { VERSION } from "./version.ts";
 
 const log = getLogger(["postern", "portal"]);
-/** Editors write a file in several steps. */
-const SETTLE_MS = 200;
 
 export type PortalServiceOptions = Omit<PortalServerOptions, "onLog" | "policy"> & {
   readonly policy: string;
 };
 
+/** Where verbs reach the portal. */
+export interface ControlPlace {
+  readonly path: string;
+  /** It was asked for: without it the portal doesn't start. */
+  readonly required: boolean;
+}
+
 export interface PortalService extends Service {
   readonly server: PortalServer;
 }
 
-export async function portalService(options: PortalServiceOptions): Promise<PortalService> {
+/** @param control undefined: verbs are not served */
+export async function portalService(
+  options: PortalServiceOptions,
+  control: ControlPlace | undefined,
+): Promise<PortalService> {
   const server = await startPortal({
     ...options,
     onLog: (level, text) => level === "warning" ? log.warn(text) : log.info(text),
   });
+  let socket: ControlSocket | undefined;
+  try {
+    socket = control && await openControl(server, options, control);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
   const { policy } = server;
   log.info("Portal is listening", {
     url: server.url,
+    control: socket?.path,
     sites: policy.sites.length,
     gateways: policy.gateways.length,
     actors: policy.actors.length,
@@ -50,44 +72,70 @@ export async function portalService(options: PortalServiceOptions): Promise<Port
       ),
     async stop() {
       watch.close();
+      await socket?.close();
       await server.stop();
       ended.resolve(undefined);
     },
   };
 }
 
+async function openControl(
+  server: PortalServer,
+  { policy, statePath }: PortalServiceOptions,
+  { path, required }: ControlPlace,
+): Promise<ControlSocket | undefined> {
+  const routes = controlRoutes(server.administration, {
+    about: {
+      version: VERSION,
+      url: server.url,
+      policyFile: policy,
+      stateFile: statePath,
+      startedAt: server.unixNow(),
+    },
+    onChange: (what, diff) => logDiff(`${what}, asked by a verb`, diff),
+  });
+  try {
+    if (!required) await Deno.mkdir(dirname(path), { recursive: true, mode: 0o755 });
+    return await openControlSocket(path, routes);
+  } catch (error) {
+    if (required) throw error;
+    log.info("Verbs are not served", { reason: causeChain(error) });
+    return undefined;
+  }
+}
+
 /** A mistake in the new text is logged with its line and key; the old policy stays in force. */
 function watchPolicy(path: string, server: PortalServer): { close(): void } {
   const reload = () => {
     try {
-      server.reload();
-      log.info("Read the policy again", { file: path });
+      logDiff(`Read the policy ${path} again`, server.reload());
     } catch (error) {
-      log.error(causeChain(error));
+      log.error(`The old policy stays in force. ${causeChain(error)}`);
     }
   };
-  // The folder, since editors replace the file rather than write into it.
-  const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) || "/" : ".";
-  const name = path.slice(path.lastIndexOf("/") + 1);
-  const watcher = Deno.watchFs(folder, { recursive: false });
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  (async () => {
-    for await (const { kind, paths } of watcher) {
-      if (kind === "access" || !paths.some((changed) => changed.endsWith(`/${name}`))) continue;
-      clearTimeout(timer);
-      timer = setTimeout(reload, SETTLE_MS);
-    }
-  })();
   const reloadAll = () => {
     server.reloadCertificate();
     reload();
   };
+  let watch: { close(): void } | undefined;
+  try {
+    watch = watchPolicyFiles(() => server.administration.files(), reload);
+  } catch (error) {
+    log.warn(
+      `Cannot watch the policy ${path}: ${causeChain(error)}. Say \`postern portal reload\` after a change.`,
+    );
+  }
   Deno.addSignalListener("SIGHUP", reloadAll);
   return {
     close() {
-      clearTimeout(timer);
-      watcher.close();
+      watch?.close();
       Deno.removeSignalListener("SIGHUP", reloadAll);
     },
   };
+}
+
+function logDiff(what: string, diff: PolicyDiff | undefined): void {
+  const lines = diff && diffLines(diff);
+  log.info(lines?.length === 0 ? `${what}: nothing changed` : what);
+  for (const line of lines ?? []) log.info(line);
 }

@@ -3,7 +3,7 @@ import type { Command } from "../command.ts";
 import { client } from "./client.ts";
 import { demo } from "./demo.ts";
 import { gateway } from "./gateway.ts";
-import { portal } from "./portal.ts";
+import { portal } from "./portal/mod.ts";
 import { relay } from "./relay.ts";
 import { up } from "./up.ts";
 

@@ -1,5 +1,6 @@
 /** `postern up policy.toml`: portal, relay and gateway in one process, for one machine and one site. */
 import type { Command } from "../command.ts";
+import { CONTROL_OPTIONS, controlPlace } from "../control_options.ts";
 import { CommandError } from "../errors.ts";
 import { type LogFormat, startLogging } from "../log/mod.ts";
 import { FLOW_LOG_OPTIONS, flowLogDestination } from "../flow_logs.ts";
@@ -19,7 +20,8 @@ import {
 import { gatewayService } from "../gateway_service.ts";
 import { systemFacts } from "../../host/mod.ts";
 import { readFileIfAny } from "../files.ts";
-import type { PortalServer } from "../../embedded/portal/mod.ts";
+import { makeToken, type PortalServer } from "../../embedded/portal/mod.ts";
+import { FAR_FUTURE } from "../../embedded/portal/policy/policy.ts";
 
 /**
  * The gateway reaches its portal at a port of its own on the loopback, without TLS: there is nothing to configure, and
@@ -29,6 +31,7 @@ const { apiUrl: _apiUrl, tokenInHeaderOnly: _header, extraCa: _ca, ...GATEWAY_OP
 
 const OPTIONS = {
   ...PORTAL_OPTIONS,
+  ...CONTROL_OPTIONS,
   ...RELAY_OPTIONS,
   gateway: {
     flag: "gateway",
@@ -59,6 +62,7 @@ export const up: Command = {
     }
     const address = healthAddress(options.healthCheckAddr);
     const portalSettings = portalServiceOptions(options, positionals[0]);
+    const control = controlPlace(options);
     const relaySettings = relayOptions(options, []);
     const flowLogs = flowLogDestination(options.flowLogs);
     const tunnel = tunnelOptions({ ...TUNNEL_DEFAULTS, ...options });
@@ -69,10 +73,11 @@ export const up: Command = {
       try {
         const relay = await relayService(relaySettings);
         services.push(relay);
-        const portal = await portalService({ ...portalSettings, loopback: true, relays: [relay.policy] });
+        const settings = { ...portalSettings, loopback: true, relays: [relay.policy] };
+        const portal = await portalService(settings, control);
         services.push(portal);
         const values = { ...TUNNEL_DEFAULTS, ...options, apiUrl: portal.server.loopbackUrl! };
-        const token = gatewayToken(portal.server, options.gateway);
+        const token = makeGatewayToken(portal.server, options.gateway);
         const gateway = await gatewayService({
           identity: (id) => portalIdentity(values, token, id, systemFacts(), readFileIfAny),
           firezoneId: options.id,
@@ -93,14 +98,27 @@ export const up: Command = {
 
 const TUNNEL_DEFAULTS = { apiUrl: "", tokenInHeaderOnly: false, extraCa: undefined };
 
-function gatewayToken({ policy }: PortalServer, name: string | undefined): string {
-  const gateway = policy.gateways.find((one) => name === undefined || one.name === name);
-  if (gateway?.token !== undefined) return gateway.token;
-  throw new CommandError(
-    name === undefined
-      ? "Cannot start the gateway: the policy has no [[gateway]]. Add one."
-      : `Cannot start the gateway: the policy has no [[gateway]] called "${name}".`,
-  );
+/** Marks the tokens of gateways that run in the portal's own process. */
+const OWN_PROCESS = "up";
+
+/**
+ * A token of its own for the gateway here, instead of those of earlier runs: it doesn't depend on the entry's token,
+ * which may be changed while this process runs, or have been made by a verb and so be known to nobody here.
+ */
+function makeGatewayToken(portal: PortalServer, name: string | undefined): string {
+  const gateway = portal.policy.gateways.find((one) => name === undefined || one.name === name);
+  if (gateway === undefined) {
+    throw new CommandError(
+      name === undefined
+        ? "Cannot start the gateway: the policy has no [[gateway]]. Add one."
+        : `Cannot start the gateway: the policy has no [[gateway]] called "${name}".`,
+    );
+  }
+  for (const { id, providerId } of portal.tokens()) if (providerId === OWN_PROCESS) portal.revokeToken(id);
+  const token = makeToken();
+  const owner = { role: "gateway", owner: gateway.name } as const;
+  portal.addToken(token, { ...owner, providerId: OWN_PROCESS, expiresAt: FAR_FUTURE });
+  return token;
 }
 
 /** One service of several: ready when all are, ended when one is. The last to start is the first to stop. */

@@ -13,5 +13,6 @@ export type {
 export { relayId } from "./policy/policy.ts";
 export { parsePolicy, PolicyError, type PolicyProblem, type PolicySource } from "./policy/file.ts";
 export { loadPolicy } from "./policy/io.ts";
+export { makeToken } from "./control/mod.ts";
 export { type PortalServer, type PortalServerOptions, startPortal } from "./server/server.ts";
 export type { PortalEvent, PortalTransmit, StoredState } from "./core/state.ts";

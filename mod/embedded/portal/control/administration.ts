@@ -9,6 +9,8 @@ export interface Administration {
   readonly portal: Portal;
   /** Why it serves nobody at the moment, if so: its state can't be written. */
   readonly suspended: string | undefined;
+  /** Paths of the policy file, first, and of the token and secret files that it names. */
+  files(): readonly string[];
   /** What verbs made. */
   objects(): readonly PolicyObject[];
   /** @throws PolicyError, Refusal, StoreError; then nothing has changed. So do all that return a diff */

@@ -38,6 +38,10 @@ export class Administrator implements Administration {
     return this.portal.suspended;
   }
 
+  files(): readonly string[] {
+    return this.#keeper.files;
+  }
+
   objects(): readonly PolicyObject[] {
     return this.#keeper.objects;
   }

@@ -6,13 +6,14 @@
  */
 import { type Context, Hono } from "hono";
 import * as v from "valibot";
+import type { TokenRecord } from "../core/tokens.ts";
 import type { PolicyDiff } from "../policy/diff.ts";
 import { PolicyError, problemText } from "../policy/problems.ts";
 import { isObjectKind, type ObjectKind } from "../policy/objects.ts";
 import { Refusal } from "../policy/refusal.ts";
 import { StoreError } from "../store/store_error.ts";
 import type { Administration } from "./administration.ts";
-import { createToken, type MakeToken, ownerOf, rotateToken, tokensOf } from "./tokens.ts";
+import { createToken, ownerOf, rotateToken, tokensOf } from "./tokens.ts";
 import { deviceView, entryViews, type StatusView, statusView, tokenView } from "./views.ts";
 
 /** Characters. */
@@ -22,7 +23,6 @@ const MAX_GRACE = 366 * 86_400;
 
 export interface ControlOptions {
   readonly about: Pick<StatusView, "version" | "url" | "policyFile" | "stateFile" | "startedAt">;
-  readonly makeToken: MakeToken;
   /** Says what a verb did, for the log. */
   readonly onChange?: (what: string, diff: PolicyDiff | undefined) => void;
 }
@@ -43,7 +43,7 @@ const BODIES = {
 
 export function controlRoutes(administration: Administration, options: ControlOptions): Hono {
   const { portal } = administration;
-  const { makeToken, onChange } = options;
+  const { onChange } = options;
   const app = new Hono();
   app.onError((error, c) => refuse(c, error));
   app.notFound((c) => c.json({ error: `there is nothing at ${c.req.method} ${c.req.path}.` }, 404));
@@ -85,14 +85,13 @@ export function controlRoutes(administration: Administration, options: ControlOp
     return changed(c, `Removed ${kind} "${name}"`, administration.removeObject(kind, name));
   });
 
-  const tokens = (which: (provider: string | undefined) => boolean) =>
-    portal.tokens().filter(({ providerId }) => which(providerId))
-      .map((one) => tokenView(one, portal.devices()));
-  app.get("/tokens", (c) => c.json(tokens((provider) => provider === undefined)));
+  const tokens = (which: (token: TokenRecord) => boolean) =>
+    portal.tokens().filter(which).map((one) => tokenView(one, portal.devices()));
+  app.get("/tokens", (c) => c.json(tokens(({ providerId }) => providerId === undefined)));
   app.post("/tokens", async (c) => {
     const { name, role, expiresAt } = await body(c, BODIES.createToken);
     const owner = ownerOf(portal.policy, name, role);
-    const { token, record } = createToken(portal, owner, expiresAt, makeToken);
+    const { token, record } = createToken(portal, owner, expiresAt);
     onChange?.(`Made a token of ${owner.role} "${name}"`, undefined);
     return c.json({ token, ...tokenView(record, []), replaced: [] });
   });
@@ -101,7 +100,7 @@ export function controlRoutes(administration: Administration, options: ControlOp
     const one = portal.tokens().find(({ id, providerId }) => id === name && providerId === undefined);
     const owner = one ?? ownerOf(portal.policy, name, role);
     const old = one ? [one] : tokensOf(portal, owner);
-    const { token, record, replaced } = rotateToken(administration, old, owner, grace, makeToken);
+    const { token, record, replaced } = rotateToken(administration, old, owner, grace);
     onChange?.(`Rotated the token of ${owner.role} "${owner.owner}"`, undefined);
     return c.json({ token, ...tokenView(record, []), replaced });
   });
@@ -113,11 +112,11 @@ export function controlRoutes(administration: Administration, options: ControlOp
     return c.json({});
   });
 
-  app.get("/sessions", (c) => c.json(tokens((provider) => provider !== undefined)));
+  app.get("/sessions", (c) => c.json(tokens(isSession)));
   app.delete("/sessions/:which", (c) => {
     const which = c.req.param("which");
-    const found = portal.tokens().filter(({ id, owner, providerId }) =>
-      providerId !== undefined && (id === which || owner === which)
+    const found = portal.tokens().filter((one) =>
+      isSession(one) && (one.id === which || one.owner === which)
     );
     if (found.length === 0) throw new Refusal(404, `there is no session ${which}, and no user with one.`);
     for (const { id } of found) portal.revokeToken(id);
@@ -133,6 +132,11 @@ export function controlRoutes(administration: Administration, options: ControlOp
     return c.json({});
   });
   return app;
+}
+
+/** Made by signing in. */
+function isSession({ role, providerId }: TokenRecord): boolean {
+  return role === "client" && providerId !== undefined;
 }
 
 function kindOf(c: Context): ObjectKind {

@@ -15,8 +15,10 @@ export interface MadeToken {
   readonly replaced: readonly { readonly id: string; readonly endsAt: number }[];
 }
 
-/** 256 random bits. */
-export type MakeToken = () => string;
+/** 256 random bits as text. */
+export function makeToken(): string {
+  return crypto.getRandomValues(new Uint8Array(32)).toBase64({ alphabet: "base64url", omitPadding: true });
+}
 
 export interface TokenOwner {
   readonly role: Role;
@@ -48,12 +50,11 @@ export function createToken(
   portal: Portal,
   { role, owner }: TokenOwner,
   expiresAt: number | undefined,
-  make: MakeToken,
 ): MadeToken {
   if (expiresAt !== undefined && expiresAt <= portal.unixNow()) {
     throw new Refusal(400, "it would have expired already. Name a time to come.");
   }
-  const token = make();
+  const token = makeToken();
   const record = portal.addToken(token, {
     role,
     owner,
@@ -72,11 +73,10 @@ export function rotateToken(
   old: readonly TokenRecord[],
   owner: TokenOwner,
   grace: number,
-  make: MakeToken,
 ): MadeToken {
   const latest = old.reduce((latest, { expiresAt }) => Math.max(latest, expiresAt), 0);
   const { portal } = administration;
-  const made = createToken(portal, owner, latest === 0 ? undefined : latest, make);
+  const made = createToken(portal, owner, latest === 0 ? undefined : latest);
   const endsAt = portal.unixNow() + grace;
   for (const { id, expiresAt } of old) {
     if (grace === 0) portal.revokeToken(id);

@@ -4,6 +4,7 @@
  *
  * Objects join the file as it was read, not as it is on the disk: half an edit there must not come with somebody's verb.
  */
+import { dirname, resolve } from "node:path";
 import { policyOfSnapshot, type PolicySnapshot, readPolicy } from "./io.ts";
 import { parseDocument } from "./file.ts";
 import { mergeObjects, type ObjectKind, type PolicyObject, referrers } from "./objects.ts";
@@ -34,6 +35,14 @@ export class PolicyKeeper {
 
   get policy(): PortalPolicy {
     return this.#current.policy;
+  }
+
+  /** Paths of the policy file, first, and of the secret files that it names. */
+  get files(): readonly string[] {
+    const { snapshot } = this.#current;
+    if (this.#path === undefined || snapshot === undefined) return [];
+    const folder = dirname(resolve(this.#path));
+    return [this.#path, ...[...snapshot.secrets.keys()].map((name) => resolve(folder, name))];
   }
 
   get objects(): readonly PolicyObject[] {
