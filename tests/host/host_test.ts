@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
 import { firezoneId, IDENTITY_FILES, type IdentityFiles } from "../../mod/host/identity.ts";
+import { externalId } from "../../mod/portal/external_id.ts";
 import { Sysctls } from "../../mod/host/sysctl.ts";
 
 const ID_FILE = "/var/lib/firezone/gateway_id";
@@ -19,13 +19,34 @@ Deno.test("the id file is read as JSON, or verbatim when it is none", () => {
 });
 
 Deno.test("without an id file the id is derived from the machine-id with its newline and is not kept", () => {
-  const content: Record<string, string> = { "/etc/machine-id": "0123456789abcdef\n" };
-  const expected = createHmac("sha256", "753b38f9f96947ef8083802d5909a372").update("0123456789abcdef\n")
-    .digest(
-      "hex",
-    );
-  assert.equal(firezoneId(undefined, memoryFiles(content)), expected);
+  const content: Record<string, string> = { "/etc/machine-id": "0123456789abcdef0123456789abcdef\n" };
+  const derived = "eeefe5d1cb3807dfc3ae24794878ec3147027390d839d1d718d8e42bcfde3336";
+  assert.equal(firezoneId(undefined, memoryFiles(content)), derived);
   assert.equal(content[ID_FILE], undefined);
+  assert.notEqual(
+    firezoneId(undefined, memoryFiles({ "/etc/machine-id": content["/etc/machine-id"]!.trim() })),
+    derived,
+  );
+});
+
+Deno.test("an id file comes before the machine-id, an empty one does not count", () => {
+  const machine = { "/etc/machine-id": "0123456789abcdef0123456789abcdef\n" };
+  assert.equal(firezoneId(undefined, memoryFiles({ ...machine, [ID_FILE]: '{"id":"kept"}' })), "kept");
+  assert.match(firezoneId(undefined, memoryFiles({ ...machine, [ID_FILE]: " \n" })), /^eeefe5d1/);
+});
+
+Deno.test("a gateway that older software knew by its file's whole text keeps that id when it is given", () => {
+  const text = '{"id":"7d9f0c"}';
+  const files = memoryFiles({ [ID_FILE]: text });
+  assert.equal(firezoneId(undefined, files), "7d9f0c");
+  assert.equal(firezoneId(text, files), text, 'FIREZONE_ID="$(cat /var/lib/firezone/gateway_id)"');
+  assert.equal(externalId(text), text, "and it goes to the portal as it is");
+});
+
+Deno.test("a file that holds JSON of another kind is an id verbatim", () => {
+  for (const text of ['{"id":7}', "[1]", '"quoted"', "null", '{"id"']) {
+    assert.equal(firezoneId(undefined, memoryFiles({ [ID_FILE]: `${text}\n` })), text);
+  }
 });
 
 Deno.test("without a machine-id a random id is made once and kept", () => {

@@ -1,6 +1,7 @@
 /** Names that don't resolve and addresses that don't answer, on real sockets of this host's many loopback addresses. */
 import assert from "node:assert/strict";
 import { liveGateway } from "../../embedded/portal/live_device.ts";
+import { CERTIFICATE as ANOTHER } from "../../embedded/portal/certificate.ts";
 import { CERTIFICATE } from "./certificate.ts";
 import { ScriptedPortal, type ScriptedPortalOptions } from "./scripted_portal.ts";
 
@@ -9,7 +10,7 @@ const DEAD = "127.0.0.90";
 /** A gateway whose resolver is the test's. `lookups` has the answers in turn, the last one for ever. */
 async function world(
   lookups: readonly (() => Promise<readonly string[]>)[],
-  options: ScriptedPortalOptions & { readonly hosts?: readonly string[] },
+  options: ScriptedPortalOptions & { readonly hosts?: readonly string[]; readonly ca?: string },
   run: (
     parts: {
       gateway: ReturnType<typeof liveGateway>;
@@ -37,7 +38,7 @@ async function world(
   const gateway = liveGateway({
     apiUrl: `${secure ? "wss" : "ws"}://portal.test:${portals[0]!.port}`,
     token: "token",
-    ca: CERTIFICATE,
+    ca: options.ca ?? CERTIFICATE,
     resolve: () => lookups[Math.min(count++, lookups.length - 1)]!(),
   });
   try {
@@ -115,5 +116,16 @@ Deno.test("of several that answer one is used, and the others are let go", async
   await world([is("127.0.0.4", "127.0.0.4", "127.0.0.4")], { hosts }, async ({ gateway, portals }) => {
     await gateway.diary.next("joined");
     assert.equal(portals[2]!.connections, 1, "the same address thrice is one address");
+  });
+});
+
+Deno.test("a file with several authorities is trusted whole; without the right one the reason is said", async () => {
+  for (const ca of [ANOTHER + CERTIFICATE, CERTIFICATE + ANOTHER]) {
+    await world([is("127.0.0.1")], { secure: true, ca }, async ({ gateway }) => {
+      await gateway.diary.next("joined");
+    });
+  }
+  await world([is("127.0.0.1")], { secure: true, ca: ANOTHER }, async ({ gateway }) => {
+    assert.match((await gateway.diary.next("down")).reason, /certificate|UnknownIssuer/i);
   });
 });
