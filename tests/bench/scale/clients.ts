@@ -5,7 +5,8 @@
  * Each client is the product's own connection core (ICE agent and tunnel) without TUN, relay or process of its own;
  * they share four sockets, and datagrams are told apart as the gateway does it: by ufrag, transaction and index.
  * As a client behind a NAT would, each announces a private address that nobody answers at, its real address as
- * server-reflexive, and one on a relay: the gateway has all those pairs to care for.
+ * server-reflexive, and one on a relay: the gateway has all those pairs to care for. Once all are connected each has a
+ * distance of its own, too, so that their checks and answers come one by one, as from a thousand places.
  *
  * Prints `connected <n>` on the way and, when all are connected or 30 s after the last was let in, one line
  * `result {json}`; then the clients stay, idle, until the process ends.
@@ -35,7 +36,7 @@ import { decodeStun, transactionKey } from "../../../mod/stun/mod.ts";
 import { HandshakeLimiter, IndexAllocator, Tunnel } from "../../../mod/wireguard/mod.ts";
 import { PortalStub } from "./portal_stub.ts";
 
-const SOCKETS = 4, TICK_MS = 1, GIVE_UP_MS = 30_000;
+const SOCKETS = 4, TICK_MS = 1, GIVE_UP_MS = 30_000, MAX_SKEW_MS = 250;
 const INITIATION = 1, RESPONSE = 2, DATA = 4;
 const PACKET = 32; // IPv4, ICMP echo, padding
 const RESOURCE_ID = "00000000-0000-4000-8000-00000000eeee";
@@ -63,6 +64,8 @@ interface Client {
   readonly connection: Connection;
   readonly socket: number;
   readonly startedAt: number;
+  /** How far its clock is ahead of ours, and how far away it is, ms. */
+  readonly skew: number;
   initiatedAt: number | undefined;
   handshakeMs: number | undefined;
   echoedMs: number | undefined;
@@ -73,7 +76,7 @@ const clients: Client[] = [];
 const byId = new Map<string, Client>(), byUfrag = new Map<string, Client>();
 const byIndex = new Map<number, Client>(), byTransaction = new Map<string, Client>();
 let gatewayKey: Uint8Array | undefined;
-let echoed = 0;
+let echoed = 0, isSettled = false;
 
 for (let i = 0; i < SOCKETS; i++) {
   const { bytes } = SocketAddress.of(ownIp, 0)!;
@@ -98,9 +101,9 @@ const portal = new PortalStub({
     const { agent } = client.connection;
     for (const text of candidates) {
       const candidate = parseCandidate(text);
-      if (candidate) agent.addRemoteCandidate(candidate, performance.now());
+      if (candidate) agent.addRemoteCandidate(candidate, clockOf(client));
       for (const guess of optimisticCandidates(agent.remoteCandidates)) {
-        agent.addRemoteCandidate(guess, performance.now());
+        agent.addRemoteCandidate(guess, clockOf(client));
       }
     }
     drive(client);
@@ -110,10 +113,15 @@ console.log("listening");
 
 setInterval(() => {
   sockets.forEach(drain);
-  const now = performance.now();
-  for (const client of clients) if ((client.connection.wakeAt ?? Infinity) <= now) drive(client);
+  for (const client of clients) {
+    if ((client.connection.wakeAt ?? Infinity) <= clockOf(client)) drive(client);
+  }
   flush();
 }, TICK_MS);
+
+function clockOf({ skew }: Client): number {
+  return performance.now() + skew;
+}
 
 function drain(socket: UdpSocket, number: number): void {
   for (let count = socket.receive(); count > 0; count = socket.receive()) {
@@ -163,7 +171,7 @@ function authorize(): void {
   const privateKey = random(32), publicKey = dh.publicKey(privateKey), presharedKey = random(32);
   const local = { ufrag: `c${hex}`, password: `client-password-of-${hex}` };
   const remote = { ufrag: `g${hex}`, password: `gateway-password-of-${hex}` };
-  const now = performance.now();
+  const startedAt = performance.now(), skew = MAX_SKEW_MS * Math.random(), now = startedAt + skew;
   const keys = { privateKey, publicKey };
   const request = { peerId: id, publicKey: gatewayKey!, presharedKey, local, remote };
   const tunnel = new Tunnel({
@@ -184,7 +192,7 @@ function authorize(): void {
   const connection = new Connection(request, agent, tunnel, true, timings, now);
   const socket = number % SOCKETS;
   const client: Client = {
-    ...{ number, id, connection, socket, startedAt: now },
+    ...{ number, id, connection, socket, startedAt, skew },
     ...{ initiatedAt: undefined, handshakeMs: undefined, echoedMs: undefined, initiations: 0 },
   };
   clients.push(client);
@@ -224,45 +232,54 @@ function signal({ id, number, socket }: Client): void {
 }
 
 function receive(bytes: Uint8Array<ArrayBuffer>, socket: number, from: SocketAddress): void {
-  const now = performance.now();
-  const type = bytes[0]!;
+  const client = receiverOf(bytes);
+  if (!client) return;
+  if (isSettled) setTimeout(() => handle(client, bytes, socket, from), client.skew);
+  else handle(client, bytes, socket, from);
+}
+
+function receiverOf(bytes: Uint8Array<ArrayBuffer>): Client | undefined {
+  const stun = decodeStun(bytes);
+  if (stun?.class === "request") return byUfrag.get(stun.username?.split(":", 1)[0] ?? "");
+  if (stun) return byTransaction.get(transactionKey(stun.transactionId));
+  const index = new DataView(bytes.buffer).getUint32(bytes[0] === RESPONSE ? 8 : 4, true);
+  return byIndex.get(index >>> 8);
+}
+
+function handle(client: Client, bytes: Uint8Array<ArrayBuffer>, socket: number, from: SocketAddress): void {
+  const now = clockOf(client);
+  const { agent, tunnel } = client.connection;
   const stun = decodeStun(bytes);
   if (stun) {
-    const client = stun.class === "request"
-      ? byUfrag.get(stun.username?.split(":", 1)[0] ?? "")
-      : byTransaction.get(transactionKey(stun.transactionId));
-    if (!client?.connection.agent.accepts(stun)) return;
-    client.connection.agent.handleStun(stun, from, addresses[socket]!, now);
+    if (agent.accepts(stun)) agent.handleStun(stun, from, addresses[socket]!, now);
     return drive(client);
   }
-  const receiver = new DataView(bytes.buffer).getUint32(type === RESPONSE ? 8 : 4, true);
-  const client = byIndex.get(receiver >>> 8);
-  if (!client) return;
-  const { tunnel } = client.connection;
-  if (type !== DATA) {
+  if (bytes[0] !== DATA) {
     tunnel.handleHandshake(bytes, from.bytes, now);
-    if (type === RESPONSE) client.handshakeMs ??= now - client.initiatedAt!;
+    if (bytes[0] === RESPONSE) client.handshakeMs ??= performance.now() - client.initiatedAt!;
     drive(client);
     if (tunnel.hasSession && client.echoedMs === undefined) ping(client);
     return;
   }
-  const session = tunnel.session(receiver);
+  const session = tunnel.session(new DataView(bytes.buffer).getUint32(4, true));
   if (!session) return;
   slab.bytes.set(bytes, scratch);
   const plain = session.open(scratch, bytes.length);
   if (plain < 0) return;
   tunnel.noteReceived(session, plain > 0, now);
-  client.connection.noteActivity(now);
-  if (plain > 0 && client.echoedMs === undefined) {
-    client.echoedMs = now - client.startedAt;
-    if (++echoed % 100 === 0) console.log(`connected ${echoed}`);
+  if (plain > 0) {
+    client.connection.noteActivity(now);
+    if (client.echoedMs === undefined) {
+      client.echoedMs = performance.now() - client.startedAt;
+      if (++echoed % 100 === 0) console.log(`connected ${echoed}`);
+    }
   }
   drive(client);
 }
 
 function drive(client: Client): void {
   const { connection } = client;
-  connection.drive(performance.now());
+  connection.drive(clockOf(client));
   for (let out = connection.outgoing.shift(); out; out = connection.outgoing.shift()) {
     if (out.transactionKey !== undefined) {
       byTransaction.set(out.transactionKey, client);
@@ -279,7 +296,7 @@ function drive(client: Client): void {
 /** One ICMP echo request to the resource through the tunnel. */
 function ping(client: Client): void {
   const { connection, number } = client;
-  const now = performance.now();
+  const now = clockOf(client);
   const session = connection.tunnel.sendSession(now);
   if (!session || !connection.nominated) return;
   const at = scratch + 16;
@@ -304,6 +321,7 @@ function tunnelIp(number: number): string {
 }
 
 function finish(): void {
+  isSettled = true;
   const numbers = (values: (number | undefined)[]) =>
     values.filter((value) => value !== undefined).sort((a, b) => a - b);
   const at = (sorted: number[], share: number) =>

@@ -107,14 +107,13 @@ async function sample(host: Host, pid: number) {
   const metric = await metrics(host);
   // Nothing else in that host speaks UDP.
   const [, names, values] = /^Udp: (.*)\nUdp: (.*)$/m.exec(await host.check(["cat", "/proc/net/snmp"]))!;
-  const udp = (name: string) => Number(values!.split(" ")[names!.split(" ").indexOf(name)]);
   return {
     at: performance.now(),
     cpu: cpuSeconds(pid),
     idle: metric("connections_idle"),
     waits: metric("loop_waits_total"),
-    sent: udp("OutDatagrams"),
-    received: udp("InDatagrams"),
+    sent: Number(values!.split(" ")[names!.split(" ").indexOf("OutDatagrams")]),
+    received: metric("datagrams_received_total"),
   };
 }
 
