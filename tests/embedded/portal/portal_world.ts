@@ -120,8 +120,35 @@ export interface WorldOptions {
   readonly start?: number;
 }
 
+/** What is left of a portal's events: a store in memory. */
+export class StoredEvents {
+  readonly #devices = new Map<string, StoredState["devices"][number]>();
+  readonly #grants = new Map<string, Grant>();
+  readonly #tokens = new Map<string, StoredState["tokens"][number]>();
+
+  apply(events: readonly PortalEvent[]): void {
+    for (const event of events) {
+      if (event.type === "store_device") this.#devices.set(event.record.id, event.record);
+      if (event.type === "store_token") this.#tokens.set(event.record.id, event.record);
+      if (event.type === "drop_token") this.#tokens.delete(event.id);
+      if (event.type === "store_grant") {
+        this.#grants.set(`${event.grant.clientId} ${event.grant.resourceId}`, event.grant);
+      }
+      if (event.type === "drop_grant") this.#grants.delete(`${event.clientId} ${event.resourceId}`);
+    }
+  }
+
+  state(): StoredState {
+    return {
+      devices: [...this.#devices.values()],
+      grants: [...this.#grants.values()],
+      tokens: [...this.#tokens.values()],
+    };
+  }
+}
+
 /** Thursday 2025-07-24, 09:00:00 UTC. */
-const UNIX_START = 1_753_347_600;
+export const UNIX_START = 1_753_347_600;
 
 export class PortalWorld {
   now = 0;
@@ -194,17 +221,9 @@ export class PortalWorld {
 
   /** What a store would hold now. */
   stored(): StoredState {
-    const devices = new Map(), grants = new Map(), tokens = new Map();
-    for (const event of this.events) {
-      if (event.type === "store_device") devices.set(event.record.id, event.record);
-      if (event.type === "store_token") tokens.set(event.record.id, event.record);
-      if (event.type === "drop_token") tokens.delete(event.id);
-      if (event.type === "store_grant") {
-        grants.set(`${event.grant.clientId} ${event.grant.resourceId}`, event.grant);
-      }
-      if (event.type === "drop_grant") grants.delete(`${event.clientId} ${event.resourceId}`);
-    }
-    return { devices: [...devices.values()], grants: [...grants.values()], tokens: [...tokens.values()] };
+    const stored = new StoredEvents();
+    stored.apply(this.events);
+    return stored.state();
   }
 
   /** Grants that a store would hold and that allow something. */

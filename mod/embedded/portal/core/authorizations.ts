@@ -221,7 +221,14 @@ export class Authorizations {
       const since = asked.get(gateway) ?? Infinity;
       return gateway.isSilent(now) || (now - since >= DOUBT && gateway.lastHeard < since);
     };
-    const selected = select(this.#state, client, resourceId, { connectedGatewayIds, deprecated, isDoubtful });
+    // Older clients sort the list: the one that serves the resource already is the best of it.
+    const current = this.#state.grants.get(client.device.id, resourceId)?.gatewayId;
+    const preferred = connectedGatewayIds.filter((id) => id === current);
+    const selected = select(this.#state, client, resourceId, {
+      connectedGatewayIds: [...preferred, ...connectedGatewayIds],
+      deprecated,
+      isDoubtful,
+    });
     if ("reason" in selected) {
       const refused = { clientId: client.device.id, resourceId, ...selected };
       this.#state.happenings.handleRefusedAccess(refused, this.#state.unixNow());
