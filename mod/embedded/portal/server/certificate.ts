@@ -37,6 +37,10 @@ export class Certificate {
     this.#handlers = handlers;
     this.#pair = read(source);
     check(this.#pair);
+  }
+
+  /** Looks after the files from now on, until {@link stop}. */
+  watch(): void {
     this.#warnOfExpiry();
     this.#schedule();
   }

@@ -155,6 +155,7 @@ class Server implements PortalServer {
     };
     await open({ ...this.#options.listen, tls: this.#certificate?.pair });
     if (this.#options.loopback) await open({ hostname: "127.0.0.1", port: 0, tls: undefined });
+    this.#certificate?.watch();
     this.#runner.run(() => {});
   }
 

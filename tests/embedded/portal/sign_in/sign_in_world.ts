@@ -113,7 +113,7 @@ export class PageBrowser {
   readonly cookies = new Map<string, string>();
   page = "";
 
-  constructor(readonly app: Hono) {}
+  constructor(readonly app: { request(path: string, init: RequestInit): Response | Promise<Response> }) {}
 
   async get(path: string, headers: Record<string, string> = {}): Promise<Response> {
     return await this.#request(path, { headers });
