@@ -3,18 +3,20 @@ import {
   decodeClientEvent,
   decodeFrame,
   decodeGatewayEvent,
+  decodeGatewayReport,
   describeRefusal,
   parseRetryAfter,
   parseUserAgent,
   readReply,
+  REPORT_EVENT,
 } from "../../mod/portal/mod.ts";
 import { parseOsRelease } from "../../mod/portal/user_agent.ts";
 import corpus from "./corpus/portal_messages.hex" with { type: "text" };
 import { Frames } from "./json.ts";
-import { CLIENT_EVENTS, GATEWAY_EVENTS, SECRETS } from "./portal_payloads.ts";
+import { CLIENT_EVENTS, GATEWAY_EVENTS, REPORTS, SECRETS } from "./portal_payloads.ts";
 import { fromText, type FuzzTarget } from "./target.ts";
 
-const frames = new Frames(["gateway", "client"], [...GATEWAY_EVENTS, ...CLIENT_EVENTS]);
+const frames = new Frames(["gateway", "client"], [...GATEWAY_EVENTS, ...CLIENT_EVENTS, ...REPORTS]);
 
 export const target: FuzzTarget = {
   title:
@@ -44,6 +46,7 @@ export const target: FuzzTarget = {
       const decoded of [
         decodeGatewayEvent(frame.event, frame.payload),
         decodeClientEvent(frame.event, frame.payload),
+        ...(frame.event === REPORT_EVENT ? [decodeGatewayReport(frame.payload)] : []),
       ]
     ) {
       const { value, error, skipped } = decoded;
@@ -52,10 +55,14 @@ export const target: FuzzTarget = {
         assert.ok(message.length < 700, message);
         for (const secret of SECRETS) assert.ok(!message.includes(secret), "a secret in an error");
       }
-      outcome += `${value?.type ?? error?.path.replace(/\d+/g, "n").slice(0, 40)} ${
+      outcome += `${typeOf(value) ?? error?.path.replace(/\d+/g, "n").slice(0, 40)} ${
         Math.min(skipped.length, 2)
       } `;
     }
     return outcome;
   },
 };
+
+function typeOf(value: { readonly type?: string } | object | undefined): string | undefined {
+  return value && ("type" in value ? value.type : "report");
+}

@@ -24,6 +24,13 @@ export const GATEWAY_EVENTS: readonly Message[] = [
   ["init", payloads.gatewayInit()],
   ["authorize_flow", payloads.authorizeFlow()],
   ["create_authorization", payloads.createAuthorization()],
+  ["init", { ...payloads.gatewayInit(), postern: { report_interval_secs: 10 } }],
+  ["request_connection", payloads.requestConnection()],
+  ["allow_access", payloads.allowAccess()],
+  ["allow_access", {
+    ...payloads.allowAccess(),
+    payload: { name: "a.corp.example", proxy_ips: ["100.96.0.1"] },
+  }],
   ["reject_access", { client_id: CLIENT_ID, resource_id: RESOURCE_ID }],
   ["resource_updated", payloads.cidrResource()],
   ["resource_updated", { type: "dns", id: RESOURCE_ID, name: "n", address: "*.corp.example", filters: [] }],
@@ -46,6 +53,9 @@ const resource = {
   gateway_groups: [{ id: SITE_ID, name: "HQ" }],
   filters: [],
 };
+/** What a gateway of ours tells a portal of ours. */
+export const REPORTS: readonly Message[] = [["postern_report", payloads.gatewayReport()]];
+
 export const CLIENT_EVENTS: readonly Message[] = [
   ["init", payloads.clientInit()],
   ["config_changed", { interface: payloads.clientInit().interface }],

@@ -159,3 +159,29 @@ export function flowCreated(): Json {
     ...structuredClone(ICE),
   };
 }
+
+/** `postern_report`: what a gateway tells a portal that asks for it. */
+export function gatewayReport(): Json {
+  return {
+    uptime_secs: 5,
+    version: "0.1.0",
+    clients: [{
+      client_id: CLIENT_ID,
+      path: "direct",
+      rtt_ms: 12.5,
+      bytes_in: 1,
+      bytes_out: 2,
+      last_handshake_secs: null,
+    }],
+    relays: [{ id: RELAY_ID, ready: false, rtt_ms: null }],
+    events: [{
+      at: 1_700_000_000,
+      kind: "denied",
+      client_id: CLIENT_ID,
+      resource_id: RESOURCE_ID,
+      protocol: "icmp",
+      destination: "10.0.0.9",
+      port: null,
+    }],
+  };
+}

@@ -3,8 +3,7 @@ import fc from "fast-check";
 import { decodeGatewayEvent } from "../../mod/portal/schema/gateway.ts";
 import { decodeGatewayReport } from "../../mod/portal/schema/report.ts";
 import type { GatewayReport } from "../../mod/portal/types.ts";
-import { gatewayInit } from "./payloads.ts";
-import { CLIENT_ID, RELAY_ID, RESOURCE_ID } from "./support.ts";
+import { gatewayInit, gatewayReport } from "./payloads.ts";
 
 function intervalOf(postern: unknown) {
   const { value, skipped } = decodeGatewayEvent("init", { ...gatewayInit(), postern });
@@ -35,30 +34,7 @@ Deno.test("a wish for reports that can't be read costs the reports, not the init
   }
 });
 
-const REPORT: GatewayReport = {
-  uptime_secs: 5,
-  version: "0.1.0",
-  clients: [{
-    client_id: CLIENT_ID,
-    path: "direct",
-    rtt_ms: 12.5,
-    bytes_in: 1,
-    bytes_out: 2,
-    last_handshake_secs: null,
-  }],
-  relays: [{ id: RELAY_ID, ready: false, rtt_ms: null }],
-  events: [
-    {
-      at: 1_700_000_000,
-      kind: "denied",
-      client_id: CLIENT_ID,
-      resource_id: RESOURCE_ID,
-      protocol: "icmp",
-      destination: "10.0.0.9",
-      port: null,
-    },
-  ],
-};
+const REPORT = gatewayReport() as unknown as GatewayReport;
 
 Deno.test("a report is read whole, unknown fields are left out, and each wrong field is named", () => {
   const odd = { ...REPORT, later: 1, clients: REPORT.clients.map((client) => ({ ...client, later: 1 })) };
