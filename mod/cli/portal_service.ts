@@ -4,6 +4,7 @@ import { getLogger } from "@logtape/logtape";
 import { controlRoutes, type ControlSocket, openControlSocket } from "../embedded/portal/control/mod.ts";
 import { type PortalServer, type PortalServerOptions, startPortal } from "../embedded/portal/mod.ts";
 import { diffLines, type PolicyDiff } from "../embedded/portal/policy/diff.ts";
+import { PolicyError, problemText } from "../embedded/portal/policy/problems.ts";
 import { causeChain } from "./errors.ts";
 import { watchPolicyFiles } from "./policy_watch.ts";
 import type { Service } from "./session.ts";
@@ -34,6 +35,8 @@ export async function portalService(
   const server = await startPortal({
     ...options,
     onLog: (level, text) => level === "warning" ? log.warn(text) : log.info(text),
+  }).catch((error) => {
+    throw error instanceof PolicyError ? new Error(logMistakes(error)) : error;
   });
   let socket: ControlSocket | undefined;
   try {
@@ -110,7 +113,8 @@ function watchPolicy(path: string, server: PortalServer): { close(): void } {
     try {
       logDiff(`Read the policy ${path} again`, server.reload());
     } catch (error) {
-      log.error(`The old policy stays in force. ${causeChain(error)}`);
+      const reason = error instanceof PolicyError ? logMistakes(error) : causeChain(error);
+      log.error(`The old policy stays in force: ${reason}`);
     }
   };
   const reloadAll = () => {
@@ -132,6 +136,12 @@ function watchPolicy(path: string, server: PortalServer): { close(): void } {
       Deno.removeSignalListener("SIGHUP", reloadAll);
     },
   };
+}
+
+/** A line for each. @returns the sum of it */
+function logMistakes({ file, problems }: PolicyError): string {
+  for (const problem of problems) log.error(problemText(file, problem));
+  return `the policy has ${problems.length} mistake(s), see above.`;
 }
 
 function logDiff(what: string, diff: PolicyDiff | undefined): void {

@@ -286,6 +286,7 @@ Deno.test("lines are found in tables, arrays of tables, dotted and quoted keys",
   assert.equal(lineOf(text, ["c", 1, "z", "w"]), 8);
   assert.equal(lineOf(text, ["c", 1]), 6);
   assert.equal(lineOf(text, ["d"]), undefined);
+  assert.equal(lineOf(text, ["c"]), 4);
   const nested =
     '[[a]]\n[a.b]\nx = 1\n[[a]]\nt = """\ny = 0\n"""\n[a.b]\ny = 1\n[[a.c]]\nz = 1\n[[a.c]]\nz = 2\n';
   assert.equal(lineOf(nested, ["a", 0, "b", "x"]), 3);

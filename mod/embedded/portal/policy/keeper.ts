@@ -71,6 +71,12 @@ export class PolicyKeeper {
     if (this.#has(object.kind, object.name)) {
       throw new Refusal(409, `there is a ${object.kind} "${object.name}" already. Change it with \`set\`.`);
     }
+    if (this.#isInFile(object.kind, object.name)) {
+      throw new Refusal(
+        409,
+        `${this.#current.snapshot?.file} has a ${object.kind} "${object.name}" already.`,
+      );
+    }
     return this.#draft([...this.objects, object]);
   }
 
@@ -115,13 +121,16 @@ export class PolicyKeeper {
     return this.objects.some((one) => one.kind === kind && one.name === name);
   }
 
+  #isInFile(kind: ObjectKind, name: string): boolean {
+    const entries = this.#document()[kind];
+    return Array.isArray(entries) && entries.some((entry) => entry.name === name);
+  }
+
   #object(kind: ObjectKind, name: string): PolicyObject {
     const object = this.objects.find((one) => one.kind === kind && one.name === name);
     if (object) return object;
-    const entries = this.#document()[kind];
-    const inFile = Array.isArray(entries) && entries.some((entry) => entry.name === name);
     const file = this.#current.snapshot?.file;
-    throw inFile
+    throw this.#isInFile(kind, name)
       ? new Refusal(409, `it stands in ${file}. Edit that file; the portal reads it again by itself.`)
       : new Refusal(404, `there is no ${kind} "${name}".`);
   }

@@ -8,9 +8,13 @@ type Path = readonly (string | number)[];
 /** 1-based line of the key at `path` (`["resource", 2, "address"]`), or of the table or key that encloses it. */
 export function lineOf(text: string, path: Path): number | undefined {
   let table: (string | number)[] = [];
+  /** Of something that lies at the path, for a list as a whole. */
+  let first: number | undefined;
   let best: { line: number; depth: number } | undefined;
   const counts = new Map<string, number>();
   const consider = (found: Path, line: number) => {
+    const inside = found.length > path.length && path.every((part, i) => String(part) === String(found[i]));
+    if (inside) first ??= line;
     const fits = found.length <= path.length && found.every((part, i) => String(part) === String(path[i]));
     if (fits && (best === undefined || found.length > best.depth)) best = { line, depth: found.length };
   };
@@ -39,7 +43,7 @@ export function lineOf(text: string, path: Path): number | undefined {
     const key = /^\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=/.exec(raw);
     if (key) consider([...table, ...keysOf(key[1]!)], index + 1);
   });
-  return best?.line;
+  return best?.depth === path.length ? best.line : first ?? best?.line;
 }
 
 function keysOf(text: string): string[] {
