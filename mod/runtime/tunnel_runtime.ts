@@ -16,6 +16,7 @@ import type { ClientCommand, ClientEvent, GatewayCommand, GatewayEvent } from ".
 import { FLOW_RECORDS_UNWRITTEN, FlowReceipt } from "./flow_outbox.ts";
 import { FlowSink, openTarget } from "./flow_sink.ts";
 import { type FromData, Mailbox, type StartMessage, type ToData } from "./messages.ts";
+import { logPortalDown, logProxy, type PortalDown } from "./portal_log.ts";
 import type {
   NameService,
   OpenNames,
@@ -36,7 +37,7 @@ const log = getLogger(["postern", "runtime"]);
 export interface PortalListener {
   onEvent(event: GatewayEvent | ClientEvent): void;
   onJoined(): void;
-  onDown(down: { readonly reason: string; readonly retryIn: number }): void;
+  onDown(down: PortalDown): void;
   onFailed(error: Error): void;
   onWarning(text: string): void;
 }
@@ -236,13 +237,14 @@ class TunnelRuntime implements Runtime {
   #handleStarted({ publicKey, aead, ports, offloads, counterNames }: FromData & { type: "started" }): void {
     this.#counterNames = counterNames;
     log.info("Packet path is up", { aead, ports: ports.join(","), offloads: `0x${offloads.toString(16)}` });
+    logProxy(this.#options.portal.proxy);
     try {
       this.#portal = this.#openPortal({ ...this.#options.portal, publicKey }, {
         onEvent: (event) => this.#tell({ type: "portal", event }),
         onJoined: () => log.info("Connected to portal"),
-        onDown: ({ reason, retryIn }) => {
-          this.#portalTrouble = `The portal is out of reach: ${reason}`;
-          log.warn("Hiccup in portal connection", { reason, backoff: `${Math.round(retryIn)}ms` });
+        onDown: (down) => {
+          this.#portalTrouble = `The portal is out of reach: ${down.reason}`;
+          logPortalDown(down);
         },
         onFailed: (error) => this.#fail(error.message),
         onWarning: (text) => log.warn(text),
