@@ -32,6 +32,8 @@ const DESERTED_AFTER = 5_000;
 const SILENT_CHECKS = 6;
 /** So many are enough when something speaks against the pair already. */
 const SUSPECT_CHECKS = 3;
+/** Above it quick questions are asked faster than they can be answered, ms. */
+const MAX_ROUND_TRIP = 400;
 
 export class CandidatePair {
   readonly checks = new CheckSchedule();
@@ -100,7 +102,7 @@ export class CandidatePair {
 
   /** The path may have died: asks again, quickly. Until a few checks in a row are lost the pair is believed. */
   suspect(): void {
-    if (this.#isDoubted) return;
+    if (this.#isDoubted || this.#isSuspected || (this.#roundTrip ?? 0) > MAX_ROUND_TRIP) return;
     if (this.checks.unanswered > 1) return this.doubt();
     this.#isSuspected = true;
     this.checks.restart();

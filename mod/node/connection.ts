@@ -31,7 +31,7 @@ export const CANDIDATE_TIMEOUT = 10_000;
 export const DISCONNECT_GRACE = 2_000;
 export const IDLE_AFTER = 20_000;
 /** An active path that brings nothing for so long is looked into, and again this often, ms. */
-const SILENCE = 3_000, WATCH_INTERVAL = 1_000;
+const SILENCE = 2_000, WATCH_INTERVAL = 500;
 /** Pauses between announcements while no path is known to work after a change of network, doubling, ms. */
 const FIRST_ANNOUNCE_PAUSE = 500, LAST_CLIENT_PAUSE = 2_000, LAST_GATEWAY_PAUSE = 8_000;
 /** Handshake messages kept until a path is nominated; the oldest is overwritten. */

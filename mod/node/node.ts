@@ -449,6 +449,9 @@ export class Node {
           connection.wakeAt = now;
         }
         return;
+      case "readiness":
+        this.#events.push({ ...news, type: "relays" });
+        return;
       case "ready":
         this.#events.push({ type: "relay", relayId: news.relayId, state: "ready" });
         return;

@@ -47,6 +47,8 @@ export type RelayNews =
   | { readonly type: "withdrawn"; readonly relayId: string; readonly addresses: readonly SocketAddress[] }
   | { readonly type: "ready"; readonly relayId: string }
   | { readonly type: "lost"; readonly relayId: string; readonly reason: string }
+  /** How many are ready has changed. */
+  | { readonly type: "readiness"; readonly ready: number; readonly trouble: string | undefined }
   /** No relay is left, and the ones that are tried again don't raise hopes. */
   | { readonly type: "none" };
 
@@ -65,6 +67,8 @@ export class Relays {
   readonly #ready = new Set<string>();
   readonly #silent = new Map<string, Silence>();
   readonly #former: string[] = [];
+  /** Why the last one that went did. */
+  #trouble: string | undefined;
   /** Where answers came to last, and our public address that they told, by relay and family. */
   readonly #whereabouts = new Map<string, string>();
   /** The local address that the last move led to: what the other relays say of it is no news. */
@@ -220,10 +224,10 @@ export class Relays {
         this.#news.push(event);
       }
     }
-    this.#noteReadiness(allocation);
     const { freed } = allocation;
-    if (freed === undefined || this.#allocations.get(relayId) !== allocation) return;
-    if (freed === "released") this.#remove(relayId);
+    if (this.#allocations.get(relayId) !== allocation) return;
+    if (freed === undefined) this.#noteReadiness(allocation);
+    else if (freed === "released") this.#remove(relayId);
     else if (freed === "no response received") this.#loseToSilence(relayId, now);
     else {
       this.#drop(relayId, freed);
@@ -302,7 +306,7 @@ export class Relays {
     if (!allocation || !description) return undefined;
     this.#allocations.delete(id);
     this.#descriptions.delete(id);
-    this.#ready.delete(id);
+    this.#setReady(id, false);
     this.#list = [...this.#allocations.values()];
     for (const key of socketsOf(description)) {
       this.#former.push(key);
@@ -312,6 +316,7 @@ export class Relays {
   }
 
   #drop(id: string, reason: string): void {
+    this.#trouble = reason;
     const allocation = this.#remove(id);
     if (!allocation) return;
     const addresses = ([4, 6] as const).flatMap((f) => allocation.relayedAddress(f) ?? []);
@@ -364,12 +369,21 @@ export class Relays {
   /** A relay is ready from the first address on that it gives us, of whichever family. */
   #noteReadiness(allocation: Allocation): void {
     const { relayId } = allocation;
-    if (!allocation.relayedAddress(4) && !allocation.relayedAddress(6)) this.#ready.delete(relayId);
-    else if (!this.#ready.has(relayId)) {
-      this.#ready.add(relayId);
-      this.#silent.delete(relayId);
-      this.#news.push({ type: "ready", relayId });
-    }
+    const isReady = [4, 6].some((family) => allocation.relayedAddress(family as 4 | 6));
+    if (!this.#setReady(relayId, isReady) || !isReady) return;
+    this.#silent.delete(relayId);
+    this.#news.push({ type: "ready", relayId });
+  }
+
+  /** True when that is a change. */
+  #setReady(id: string, isReady: boolean): boolean {
+    if (this.#ready.has(id) === isReady) return false;
+    if (isReady) {
+      this.#ready.add(id);
+      this.#trouble = undefined;
+    } else this.#ready.delete(id);
+    this.#news.push({ type: "readiness", ready: this.#ready.size, trouble: this.#trouble });
+    return true;
   }
 }
 

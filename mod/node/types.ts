@@ -47,6 +47,8 @@ export type NodeEvent =
   | { readonly type: "network-changed" }
   /** It has, and since then no relay answers: nobody knows what else still works. */
   | { readonly type: "network-doubtful" }
+  /** So many relays have an address for us now; `trouble`: what became of the last one that was lost. */
+  | { readonly type: "relays"; readonly ready: number; readonly trouble: string | undefined }
   /** The last relay is lost: ask the portal for others. */
   | { readonly type: "no-relays" }
   | {

@@ -88,6 +88,8 @@ export type FromData =
   | { readonly type: "portal"; readonly command: GatewayCommand | ClientCommand }
   /** Our own address has changed. */
   | { readonly type: "moved" }
+  /** So many relays are ready; `trouble`: what became of the last one that was lost. */
+  | { readonly type: "relays"; readonly ready: number; readonly trouble: string | undefined }
   /** This host's network has changed; `doubtful`: and since then no relay answers. */
   | { readonly type: "network"; readonly doubtful: boolean }
   | { readonly type: "interface"; readonly interface: TunnelInterface; readonly networks: readonly string[] }

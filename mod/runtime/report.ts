@@ -60,6 +60,8 @@ export function reportNode(event: NodeEvent, peer: "client" | "gateway"): FromDa
         event.state === "ready" ? "Updated allocation" : "Relay lost",
         { relay: event.relayId, ...(event.reason === undefined ? {} : { reason: event.reason }) },
       );
+    case "relays":
+      return event;
     case "moved":
       return { type: "moved" };
     case "network-changed":

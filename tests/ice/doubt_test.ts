@@ -103,9 +103,12 @@ Deno.test("a path that fell silent is left after a few quick questions", () => {
   const duo = settled();
   blockDirect(duo);
   duo.run(3_000);
-  duo.client.agent.suspect(duo.now);
   const start = duo.now;
-  assert.ok(duo.runUntil(() => duo.client.path === `${CLIENTS_RELAY} > ${GATEWAY}`, 5_000));
+  const isLeft = () => duo.client.path === `${CLIENTS_RELAY} > ${GATEWAY}`;
+  while (!isLeft() && duo.now < start + 5_000) {
+    duo.client.agent.suspect(duo.now);
+    duo.run(50);
+  }
   assert.ok(duo.now - start <= 1_000, `${duo.now - start} ms`);
 });
 
@@ -116,7 +119,7 @@ Deno.test("questions in vain, however often, don't keep a dead path alive", () =
   const isOver = () => duo.client.agent.state === "disconnected";
   while (!isOver() && duo.now < start + 60_000) {
     duo.client.agent.suspect(duo.now);
-    duo.run(1_000);
+    duo.run(100);
   }
   assert.ok(duo.now - start <= 22_000, `${duo.now - start} ms`);
 });

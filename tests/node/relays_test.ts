@@ -75,9 +75,11 @@ class Bed {
     for (let news = this.relays.pollNews(); news; news = this.relays.pollNews()) this.news.push(news);
   }
 
-  /** News since the last call, by type and relay. */
+  /** News since the last call, by type and relay; how many are ready is left out. */
   told(): string[] {
-    return this.news.splice(0).map((n) => ("relayId" in n ? `${n.type} ${n.relayId}` : n.type));
+    return this.news.splice(0).filter(({ type }) => type !== "readiness").map((
+      n,
+    ) => ("relayId" in n ? `${n.type} ${n.relayId}` : n.type));
   }
 }
 
@@ -87,6 +89,23 @@ Deno.test("a relay starts, tells our addresses, and is ready once", () => {
   bed.run(1_000);
   assert.deepEqual(bed.told(), ["host", "server-reflexive", "relayed a", "relayed a", "ready a"]);
   assert.ok(bed.relays.isReady("a"));
+});
+
+Deno.test("how many relays are ready is said whenever it changes, and why the last one went", () => {
+  const bed = new Bed();
+  const readiness = () =>
+    bed.news.splice(0).flatMap((news) => news.type === "readiness" ? [`${news.ready} ${news.trouble}`] : []);
+  bed.update([], [bed.start("a"), bed.start("b")]);
+  bed.run(1_000);
+  assert.deepEqual(readiness(), ["1 undefined", "2 undefined"]);
+  bed.update(["a"], []);
+  assert.deepEqual(readiness(), ["1 the portal says that it is gone"]);
+  bed.stop("b");
+  bed.run(60_000);
+  assert.deepEqual(readiness(), ["0 no response received"]);
+  bed.start("b");
+  bed.run(60_000);
+  assert.deepEqual(readiness(), ["1 undefined"]);
 });
 
 Deno.test("a list with the same relays leaves them alone", () => {
