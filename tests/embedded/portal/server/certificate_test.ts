@@ -130,7 +130,7 @@ Deno.test("the loopback port for a gateway in the same process is plain, and its
     await withPortal(async (server) => {
       assert.match(server.loopbackUrl!, /^ws:\/\/127\.0\.0\.1:\d+$/);
       assert.notEqual(new URL(server.loopbackUrl!).port, String(server.port));
-      const gateway = await connect({ ...server, url: server.loopbackUrl! }, { role: "gateway" });
+      const gateway = await connect({ url: server.loopbackUrl! }, { role: "gateway" });
       await gateway.join();
       await gateway.close();
     }, { tls, loopback: true });

@@ -70,7 +70,10 @@ export interface Refused {
 }
 
 /** A WebSocket as a device opens it. @returns the open socket, or how it was refused */
-export async function dial(server: PortalServer, options: DialOptions = {}): Promise<Device | Refused> {
+export async function dial(
+  server: Pick<PortalServer, "url">,
+  options: DialOptions = {},
+): Promise<Device | Refused> {
   const { role = "client", token = TOKENS[role], externalId = role } = options;
   const query = new URLSearchParams({
     token,
@@ -101,7 +104,7 @@ export async function dial(server: PortalServer, options: DialOptions = {}): Pro
 }
 
 /** As {@link dial}, of a device that must get in. */
-export async function connect(server: PortalServer, options: DialOptions = {}): Promise<Device> {
+export async function connect(server: Pick<PortalServer, "url">, options: DialOptions = {}): Promise<Device> {
   const answer = await dial(server, options);
   if (answer instanceof Device) return answer;
   throw new Error(`Refused: ${answer.status} ${answer.body}`);
