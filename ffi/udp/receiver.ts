@@ -3,6 +3,10 @@
  * from one sender (equal sizes but the last), and the control messages tell the local address, the ECN bits and the
  * size of the train's segments.
  *
+ * How many messages one call asks for follows what arrives. Of trains a few: what they hold stays in the second-level
+ * cache until it has been opened. Of short datagrams, as in a flood, many: then it is the call that costs. The buffers
+ * stay the same, so nothing is ever cut off for the choice.
+ *
  * All headers are laid out once in the slab; per call only the fields that the kernel overwrites are reset (name
  * length, control length). The results are plain numbers in typed arrays: nothing is allocated, nothing copied.
  */
@@ -25,6 +29,10 @@ import type { Counters } from "../../mod/packet/counters.ts";
 import type { Slab } from "../../mod/packet/slab.ts";
 
 export const RECEIVE_BUFFER_SIZE = 65536;
+/** From buffer to buffer. An odd number of cache lines more, or the heads of all would share a few sets of the cache. */
+const STRIDE = RECEIVE_BUFFER_SIZE + 33 * 64;
+/** What one call should bring at most: four trains. */
+const CACHE_BYTES = 4 * RECEIVE_BUFFER_SIZE;
 const NAME_SIZE = 32;
 /** Packet information, traffic class and GRO size take 88 bytes at most. */
 const CONTROL_SIZE = 128;
@@ -37,14 +45,16 @@ export interface ReceiverOptions {
   readonly port: number;
   readonly slab: Slab;
   readonly counters: Counters;
-  /** Messages per call. */
+  /** Messages per call, at most. */
   readonly buffers: number;
+  /** Messages per call while they are long; default: always `buffers`. */
+  readonly leastBuffers?: number | undefined;
 }
 
 export class Receiver {
   /** Slab bytes that `buffers` messages take. */
   static slabBytes(buffers: number): number {
-    return buffers * (RECEIVE_BUFFER_SIZE + HEADERS_SIZE) + 6 * 64;
+    return buffers * (STRIDE + HEADERS_SIZE) + 6 * 64;
   }
 
   readonly #libc: Libc = libc();
@@ -54,6 +64,7 @@ export class Receiver {
   readonly #words: Uint32Array<ArrayBuffer>;
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #buffers: number;
+  readonly #leastBuffers: number;
   readonly #headers: number;
   readonly #names: number;
   readonly #controls: number;
@@ -66,6 +77,9 @@ export class Receiver {
   readonly #failed: number;
   /** Headers that the last call may have changed. */
   #dirty: number;
+  /** Messages that the next call asks for. */
+  #wanted: number;
+  #isDrained = true;
 
   // Results of the last call, by message
   readonly #slots: Uint32Array<ArrayBuffer>;
@@ -73,19 +87,20 @@ export class Receiver {
   readonly #segments: Uint32Array<ArrayBuffer>;
   readonly #ecns: Uint8Array<ArrayBuffer>;
 
-  constructor({ fd, family, port, slab, counters, buffers }: ReceiverOptions) {
+  constructor({ fd, family, port, slab, counters, buffers, leastBuffers = buffers }: ReceiverOptions) {
     this.#fd = fd;
     this.#family = family;
     this.#localHead = family | (port << 16);
     this.#words = slab.words;
     this.#bytes = slab.bytes;
     this.#buffers = this.#dirty = buffers;
+    this.#leastBuffers = this.#wanted = Math.min(leastBuffers, buffers);
     this.#headers = slab.reserve(buffers * MMSGHDR.size);
     const iovecs = slab.reserve(buffers * IOVEC.size);
     this.#names = slab.reserve(buffers * NAME_SIZE);
     this.#controls = slab.reserve(buffers * CONTROL_SIZE);
     this.#records = slab.reserve(buffers * 2 * ADDRESS_RECORD_SIZE);
-    this.#data = slab.reserve(buffers * RECEIVE_BUFFER_SIZE);
+    this.#data = slab.reserve(buffers * STRIDE);
     const pointers = SlabPointers.of(slab);
     this.#headersPointer = pointers.at(this.#headers);
     for (let i = 0; i < buffers; i++) {
@@ -94,7 +109,7 @@ export class Receiver {
       pointers.write(header + MMSGHDR.iov, iovec);
       slab.words[(header + MMSGHDR.iovLength) >>> 2] = 1;
       pointers.write(header + MMSGHDR.control, this.#controls + i * CONTROL_SIZE);
-      pointers.write(iovec + IOVEC.base, this.#data + i * RECEIVE_BUFFER_SIZE);
+      pointers.write(iovec + IOVEC.base, this.#data + i * STRIDE);
       slab.words[(iovec + IOVEC.length) >>> 2] = RECEIVE_BUFFER_SIZE;
     }
     this.#counters = counters;
@@ -121,7 +136,9 @@ export class Receiver {
       words[header + (MMSGHDR.nameLength >>> 2)] = NAME_SIZE;
       words[header + (MMSGHDR.controlLength >>> 2)] = CONTROL_SIZE;
     }
-    const received = this.#libc.recvmmsg(this.#fd, this.#headersPointer, this.#buffers, MSG_DONTWAIT, null);
+    const wanted = this.#wanted;
+    const received = this.#libc.recvmmsg(this.#fd, this.#headersPointer, wanted, MSG_DONTWAIT, null);
+    this.#isDrained = received < wanted;
     if (received <= 0) {
       this.#dirty = 1;
       if (received < 0) {
@@ -131,14 +148,23 @@ export class Receiver {
       return 0;
     }
     this.#dirty = received < this.#buffers ? received + 1 : received;
-    let kept = 0;
-    for (let slot = 0; slot < received; slot++) if (this.#accept(slot, kept)) kept++;
+    let kept = 0, bytes = 0;
+    for (let slot = 0; slot < received; slot++) {
+      bytes += words[(this.#headers + slot * MMSGHDR.size + MMSGHDR.messageLength) >>> 2]!;
+      if (this.#accept(slot, kept)) kept++;
+    }
+    this.#adapt(received, bytes);
     return kept;
   }
 
-  /** Slab offset of message `i` of the last call: a multiple of 65536 behind the first buffer, 64-aligned. */
+  /** The last call found less than it asked for: the next one will find nothing, unless poll says so. */
+  get isDrained(): boolean {
+    return this.#isDrained;
+  }
+
+  /** Slab offset of message `i` of the last call: 64-aligned. */
   offsetOf(i: number): number {
-    return this.#data + this.#slots[i]! * RECEIVE_BUFFER_SIZE;
+    return this.#data + this.#slots[i]! * STRIDE;
   }
 
   /** Bytes of message `i`, all its segments; at least 1. */
@@ -164,6 +190,15 @@ export class Receiver {
   /** Slab offset of the address record of the local address (and our port) that message `i` was sent to. */
   localOf(i: number): number {
     return this.fromOf(i) + ADDRESS_RECORD_SIZE;
+  }
+
+  /** More at once while calls come back full, but no more than the cache holds of such messages. */
+  #adapt(received: number, bytes: number): void {
+    const fitting = bytes === 0 ? this.#buffers : (CACHE_BYTES * received / bytes) | 0;
+    let wanted = this.#isDrained ? this.#wanted : 2 * this.#wanted;
+    if (wanted > fitting) wanted = fitting;
+    if (wanted > this.#buffers) wanted = this.#buffers;
+    this.#wanted = wanted < this.#leastBuffers ? this.#leastBuffers : wanted;
   }
 
   /** Reads the kernel's answer in `slot` into the results at `index`; false when the message must be skipped. */

@@ -44,8 +44,10 @@ export interface UdpBinding {
 export interface UdpSocketOptions extends UdpBinding {
   readonly slab: Slab;
   readonly counters: Counters;
-  /** Messages per receive, 64 KiB of slab each. Default 16. */
+  /** Messages per receive at most, 66 KiB of slab each. Default 16. */
   readonly receiveBuffers?: number;
+  /** Messages per receive while they are long GRO trains. Default: always `receiveBuffers`. */
+  readonly leastReceiveBuffers?: number;
 }
 
 /** An open and bound socket without buffers. */
@@ -77,9 +79,18 @@ export class UdpSocket {
     readonly port: number,
     /** What the kernel refused, as sentences for the log. */
     readonly warnings: readonly string[],
-    { slab, counters, receiveBuffers = DEFAULT_RECEIVE_BUFFERS }: UdpSocketOptions,
+    { slab, counters, receiveBuffers: buffers = DEFAULT_RECEIVE_BUFFERS, leastReceiveBuffers }:
+      UdpSocketOptions,
   ) {
-    this.#receiver = new Receiver({ fd, family, port, slab, counters, buffers: receiveBuffers });
+    this.#receiver = new Receiver({
+      fd,
+      family,
+      port,
+      slab,
+      counters,
+      buffers,
+      leastBuffers: leastReceiveBuffers,
+    });
     this.#sender = new Sender({ fd, family, slab, counters });
     this.#counters = counters;
     this.#droppedByKernel = counters.register("udp_receive_dropped");
@@ -94,6 +105,11 @@ export class UdpSocket {
   /** Fetches what has arrived, without blocking: the number of messages, to be read by `…Of(i)` until the next call. */
   receive(): number {
     return this.#receiver.receive();
+  }
+
+  /** False when another {@link receive} right away may find more. */
+  get isDrained(): boolean {
+    return this.#receiver.isDrained;
   }
 
   /** Slab offset of message `i`, 64-aligned. Its datagrams lie back to back, {@link segmentOf} bytes each. */

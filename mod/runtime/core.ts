@@ -18,8 +18,8 @@ import { TunPort } from "./tun_port.ts";
 import type { RuntimeStatus } from "./types.ts";
 
 const SLAB_BYTES = 8 * 1024 * 1024;
-/** Super-datagrams per receive call: what they hold stays in the second-level cache until it has been opened. */
-const RECEIVE_BUFFERS = 4;
+/** Messages per receive call: so few of super-datagrams, so many of short ones. */
+const LEAST_RECEIVE_BUFFERS = 4, RECEIVE_BUFFERS = 16;
 const TRANSMIT_AREA = 512 * 1024;
 const TUN_F_TSO4 = 0x02, TUN_F_USO4 = 0x20;
 
@@ -152,6 +152,7 @@ function openSockets(
         counters,
         port: tunnel.port,
         receiveBuffers: RECEIVE_BUFFERS,
+        leastReceiveBuffers: LEAST_RECEIVE_BUFFERS,
         filtered: true,
         ...(tunnel.mark === undefined ? {} : { mark: tunnel.mark }),
       });

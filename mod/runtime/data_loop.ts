@@ -170,7 +170,7 @@ export class DataLoop {
       }
       // The receive buffers are overwritten by the next call, and the queue refers to them.
       this.#flushTun();
-      if (count === 0) return false;
+      if (socket.isDrained) return false;
     }
     return true;
   }

@@ -323,3 +323,37 @@ namespaceTest(
   "a host without a route counts what it could not send, and sets the mark it is asked to",
   "udp_route",
 );
+
+Deno.test("a call asks for more short datagrams when it came back full, and for few again when trains arrive", () => {
+  using bench = new Bench();
+  const a = bench.open(4), b = bench.open(4, { receiveBuffers: 32, leastReceiveBuffers: 4 });
+  const calls = () => {
+    const counts: number[] = [];
+    do counts.push(b.receive()); while (!b.isDrained);
+    return counts;
+  };
+  const short = (count: number) => {
+    // Neighbours of different ECN are never merged.
+    for (let i = 0; i < count; i++) bench.push(to(4, b), i & 1, bytes(100, i));
+    assert.equal(a.send(bench.queue, 0), bench.queue.count);
+    bench.queue.clear();
+  };
+  const trains = (count: number) => {
+    for (let i = 0; i < count; i++) {
+      for (let k = 0; k < 49; k++) bench.push(to(4, b), i & 1, bytes(1312, k));
+    }
+    assert.equal(a.send(bench.queue, 0), bench.queue.count);
+    bench.queue.clear();
+  };
+  short(3);
+  assert.deepEqual(calls(), [3]);
+  short(100);
+  assert.deepEqual(calls(), [4, 8, 16, 32, 32, 8]);
+  short(64);
+  assert.deepEqual(calls(), [32, 32, 0], "what was right is remembered");
+  trains(9);
+  assert.deepEqual(calls(), [9], "the first ones may be many");
+  trains(9);
+  assert.deepEqual(calls(), [4, 4, 1]);
+  assert.equal(bench.counters.get("udp_receive_truncated"), 0);
+});
