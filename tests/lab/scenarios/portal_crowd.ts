@@ -21,7 +21,7 @@ export const scenario: Scenario = {
         product.policyFile,
         product.policy.replaceAll('allow = ["client"]', 'allow = ["everyone"]') + entries.join(""),
       );
-      await product.portal.waitFor(/Read the policy again/, 5000);
+      await product.portal.waitFor(/~ resource "private v6"/, 5000);
       const tokenFile = `${product.policyFile}.tokens`;
       await Deno.writeTextFile(tokenFile, tokens.join("\n"));
       const crowd = product.internet.host("client").start(
