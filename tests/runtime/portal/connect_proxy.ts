@@ -6,11 +6,15 @@ import type { AddressInfo } from "node:net";
 import { CERTIFICATE, PRIVATE_KEY } from "./certificate.ts";
 
 export interface ConnectProxyOptions {
+  /** A free port of the loopback when absent. */
+  readonly listen?: { readonly host: string; readonly port: number };
   readonly secure?: boolean;
   /** `user:password` */
   readonly credentials?: string;
   /** What it answers instead of opening a tunnel. */
   readonly answer?: string;
+  /** Told the first line of each request that is let through. */
+  readonly onRequest?: (line: string) => void;
   /** Where names lead to. */
   readonly hosts?: Readonly<Record<string, string>>;
 }
@@ -24,7 +28,8 @@ export class ConnectProxy {
 
   static async start(options: ConnectProxyOptions = {}): Promise<ConnectProxy> {
     const proxy = new ConnectProxy(options);
-    await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", () => resolve()));
+    const { host, port } = options.listen ?? { host: "127.0.0.1", port: 0 };
+    await new Promise<void>((resolve) => proxy.#server.listen(port, host, () => resolve()));
     return proxy;
   }
 
@@ -67,6 +72,7 @@ export class ConnectProxy {
       );
     }
     if (answer !== undefined) return void socket.end(answer);
+    this.#options.onRequest?.(this.requests.at(-1)!);
     const target = /^CONNECT ([^ ]+):(\d+) HTTP\/1\.1\r$/m.exec(text)!;
     const upstream = connect({ host: hosts[target[1]!] ?? target[1]!, port: Number(target[2]) });
     this.#hold(upstream);
