@@ -150,6 +150,19 @@ export class RelayHarness {
     };
   }
 
+  /** A function that hands in one prepared datagram of a client and forgets the answer: for measuring. */
+  prepareDatagram(client: SocketAddress, datagram: Uint8Array): (now: number) => void {
+    const record = this.slab.reserve(ADDRESS_RECORD_SIZE), local = this.slab.reserve(ADDRESS_RECORD_SIZE);
+    writeAddressRecord(this.slab, record, client);
+    writeAddressRecord(this.slab, local, SocketAddress.of(RELAY_V4, 3478)!);
+    const at = this.slab.reserve(datagram.length);
+    this.slab.bytes.set(datagram, at);
+    return (now) => {
+      this.server.handleClient(at, datagram.length, datagram.length, record, local, 0, now);
+      this.queue.clear();
+    };
+  }
+
   #place(from: SocketAddress, datagrams: readonly Uint8Array[]): [length: number, segment: number] {
     writeAddressRecord(this.slab, this.#from, from);
     let at = this.#input;

@@ -48,33 +48,47 @@ export class Authenticator {
     this.#limitedCredentials = counters.register("relay_limited_credentials");
   }
 
-  /**
-   * The answer to a request that needs no credential, or undefined to stay silent.
-   * @param answer Called when the sender's limit allows one.
-   */
-  answerStranger(
-    request: StunMessage,
-    client: SocketAddress,
-    now: number,
-    answer: () => Uint8Array,
-  ): Uint8Array | undefined {
-    if (!this.#limiter.allowsAnswer(client, now)) return this.#silence(this.#limitedSources);
-    return this.#bounded(request, answer(), client, now);
+  /** Where the limits of the source with the address record at words[at..at+5) are kept. */
+  bucketOf(words: Uint32Array, at: number): number {
+    return this.#limiter.bucketOf(words, at);
   }
 
-  /** The long-term key of an authentic request, else the challenge to answer, or undefined to stay silent. */
+  /** Charges a source, before anything is done for it; false = stay silent. */
+  admits(bucket: number, now: number): boolean {
+    if (this.#limiter.allowsAnswer(bucket, now)) return true;
+    this.#options.counters.add(this.#limitedSources);
+    return false;
+  }
+
+  /** An answer to a request that needs no credential, or undefined when it would amplify too much. */
+  answerStranger(
+    request: StunMessage,
+    answer: Uint8Array,
+    bucket: number,
+    now: number,
+  ): Uint8Array | undefined {
+    if (this.#limiter.allowsLength(bucket, request.raw.length, answer.length, now)) return answer;
+    return this.#silence(this.#limitedSources);
+  }
+
+  /**
+   * The long-term key of an authentic request, else the challenge to answer, or undefined to stay silent.
+   * @param isAdmitted The source has been charged for this request.
+   */
   authenticate(
     request: StunMessage,
     client: SocketAddress,
+    bucket: number,
+    isAdmitted: boolean,
     now: number,
   ): { readonly key: Uint8Array } | Uint8Array | undefined {
     const allocation = this.#allocations.byClient(client);
     // What follows the nonce of an allocation's last request is charged to its credential, once that is proved.
     const isKnown = allocation !== undefined && request.nonce !== undefined &&
       request.nonce === allocation.lastNonce;
-    if (!isKnown && !this.#limiter.allowsAnswer(client, now)) return this.#silence(this.#limitedSources);
+    if (!isKnown && !isAdmitted && !this.admits(bucket, now)) return undefined;
     const key = this.#keyOfAuthentic(request, client, allocation, now);
-    if (key instanceof Refusal) return this.#challenge(request, key, client, allocation, now);
+    if (key instanceof Refusal) return this.#challenge(request, key, client, bucket, allocation, now);
     if (allocation) {
       allocation.lastNonce = request.nonce;
       allocation.nonceUse.count();
@@ -114,6 +128,7 @@ export class Authenticator {
     request: StunMessage,
     refusal: Refusal,
     client: SocketAddress,
+    bucket: number,
     allocation: RelayAllocation | undefined,
     now: number,
   ): Uint8Array | undefined {
@@ -121,19 +136,9 @@ export class Authenticator {
     const key = request.username === undefined ? undefined : this.#keyOf(request.username);
     const nonce = this.#nonces.issue(client, allocation?.nonceUse.generation ?? 0, now);
     const answer = errorAnswer(request, refusal, [[A.REALM, REALM], [A.NONCE, nonce]], key);
-    const bounded = this.#bounded(request, answer, client, now);
+    const bounded = this.answerStranger(request, answer, bucket, now);
     if (bounded) this.#options.counters.add(this.#challenges);
     return bounded;
-  }
-
-  #bounded(
-    request: StunMessage,
-    answer: Uint8Array,
-    client: SocketAddress,
-    now: number,
-  ): Uint8Array | undefined {
-    if (this.#limiter.allowsLength(client, request.raw.length, answer.length, now)) return answer;
-    return this.#silence(this.#limitedSources);
   }
 
   #silence(counter: number): undefined {

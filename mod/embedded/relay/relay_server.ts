@@ -153,7 +153,7 @@ export class RelayServer {
         at = this.#forwardRun(allocation, at, end, segment, ecn, now);
       } else {
         const next = at + segment < end ? at + segment : end;
-        this.#answer(at, next, from, local, now);
+        this.#answer(allocation !== undefined, at, next, from, local, now);
         at = next;
       }
     }
@@ -187,10 +187,24 @@ export class RelayServer {
     return this.#allocations.pollTimeout();
   }
 
-  #answer(at: number, end: number, from: number, local: number, now: number): void {
+  #answer(
+    hasAllocation: boolean,
+    at: number,
+    end: number,
+    from: number,
+    local: number,
+    now: number,
+  ): void {
+    if (!this.#requests.admits(this.#slab, at, end - at, from, hasAllocation, now)) return;
     const client = readAddressRecord(this.#slab, from), own = readAddressRecord(this.#slab, local);
     if (!client || !own) return this.#counters.add(this.#malformed);
-    const payload = this.#requests.handle(this.#slab.bytes.subarray(at, end), client, own, now);
+    const payload = this.#requests.handle(
+      this.#slab.bytes.subarray(at, end),
+      client,
+      own,
+      hasAllocation,
+      now,
+    );
     if (!payload) return;
     const transmit = { src: own, dst: client, payload };
     if (this.#queue.pushDatagram(transmit)) return;

@@ -11,12 +11,15 @@ import type { RandomBytes } from "../../crypto/types.ts";
 import type { Counters } from "../../packet/counters.ts";
 import type { IpFamily } from "../../packet/address.ts";
 import { SocketAddress } from "../../packet/address.ts";
+import { Path } from "../../packet/path.ts";
+import type { Slab } from "../../packet/slab.ts";
 import {
   AttributeType as A,
   decodeStun,
   encodeStun,
   FIRST_CHANNEL,
   LAST_CHANNEL,
+  looksLikeStun,
   Method,
   type StunAttribute,
   type StunMessage,
@@ -55,6 +58,7 @@ export class RequestHandler {
   readonly #allocations: Allocations;
   readonly #authenticator: Authenticator;
   readonly #refusals: RefusalCounters;
+  readonly #clientPath = new Path();
   readonly #requests: number;
   readonly #malformed: number;
 
@@ -69,26 +73,52 @@ export class RequestHandler {
   }
 
   /**
-   * The answer to one datagram from `client` that is no ChannelData, or undefined to stay silent.
+   * The cheap look at a datagram that is no ChannelData, where it lies: false when nothing more is done with it. A
+   * source without an allocation is charged here for what it will cause.
+   * @param from Slab offset of the sender's address record.
+   */
+  admits(
+    { bytes, words }: Slab,
+    offset: number,
+    length: number,
+    from: number,
+    hasAllocation: boolean,
+    now: number,
+  ): boolean {
+    const isRequest = looksLikeStun(bytes, offset, length) &&
+      ((bytes[offset]! & 1) | (bytes[offset + 1]! & 0x10)) === 0;
+    if (!isRequest) {
+      this.#options.counters.add(this.#malformed);
+      return false;
+    }
+    this.#options.counters.add(this.#requests);
+    return hasAllocation || this.#authenticator.admits(this.#authenticator.bucketOf(words, from >> 2), now);
+  }
+
+  /**
+   * The answer to one datagram that {@link admits} let through, or undefined to stay silent.
    * @param local Our address that it arrived at.
+   * @param hasAllocation As said to {@link admits}.
    */
   handle(
     bytes: Uint8Array,
     client: SocketAddress,
     local: SocketAddress,
+    hasAllocation: boolean,
     now: number,
   ): Uint8Array | undefined {
-    const { counters } = this.#options;
     const request = decodeStun(bytes);
     if (request?.class !== "request") {
-      counters.add(this.#malformed);
+      this.#options.counters.add(this.#malformed);
       return undefined;
     }
-    counters.add(this.#requests);
+    this.#clientPath.set(client);
+    const authenticator = this.#authenticator, bucket = authenticator.bucketOf(this.#clientPath.words, 0);
     if (request.method === Method.BINDING) {
-      return this.#authenticator.answerStranger(request, client, now, () => bindingAnswer(request, client));
+      if (hasAllocation && !authenticator.admits(bucket, now)) return undefined;
+      return authenticator.answerStranger(request, bindingAnswer(request, client), bucket, now);
     }
-    const credential = this.#authenticator.authenticate(request, client, now);
+    const credential = authenticator.authenticate(request, client, bucket, !hasAllocation, now);
     if (credential === undefined || credential instanceof Uint8Array) return credential;
     const { key } = credential;
     const answer = this.#perform(request, key, client, local, now);

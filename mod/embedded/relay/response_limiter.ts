@@ -11,8 +11,6 @@
  *
  * Sources are hashed into a fixed table; a collision shares a bucket, which only ever means less.
  */
-import type { SocketAddress } from "../../packet/address.ts";
-
 const BUCKETS = 4096;
 /** Answers per second and burst: a site of a thousand devices behind one address comes back within seconds. */
 const SOURCE_RATE = 500, SOURCE_BURST = 2000;
@@ -60,9 +58,18 @@ export class ResponseLimiter {
     this.#seed = seed;
   }
 
-  /** Takes one answer to `source`; false = stay silent. */
-  allowsAnswer(source: SocketAddress, now: number): boolean {
-    return this.#answers.take(this.#bucketOf(source), 1, now);
+  /** Where the source with the address record at words[at..at+5) is kept. Allocates nothing. */
+  bucketOf(words: Uint32Array, at: number): number {
+    const v6 = (words[at]! & 0xffff) === 6;
+    let hash = Math.imul(this.#seed ^ words[at + 1]!, 0x85ebca6b);
+    if (v6) hash = Math.imul(hash ^ (hash >>> 15) ^ words[at + 2]!, 0x9e3779b1);
+    hash ^= hash >>> 13;
+    return (hash ^ (hash >>> 16)) & (BUCKETS - 1);
+  }
+
+  /** Takes one answer to the source in `bucket`; false = stay silent. */
+  allowsAnswer(bucket: number, now: number): boolean {
+    return this.#answers.take(bucket, 1, now);
   }
 
   /** Takes one signed challenge out of those for everybody; false = stay silent. */
@@ -71,15 +78,8 @@ export class ResponseLimiter {
   }
 
   /** Takes what an answer is longer than its request; false = stay silent. */
-  allowsLength(source: SocketAddress, request: number, answer: number, now: number): boolean {
-    return answer <= request || this.#excess.take(this.#bucketOf(source), answer - request, now);
-  }
-
-  #bucketOf(source: SocketAddress): number {
-    let hash = this.#seed;
-    const length = Math.min(8, source.bytes.length);
-    for (let i = 0; i < length; i++) hash = Math.imul(hash ^ source.bytes[i]!, 0x01000193);
-    return (hash ^ (hash >>> 16)) & (BUCKETS - 1);
+  allowsLength(bucket: number, request: number, answer: number, now: number): boolean {
+    return answer <= request || this.#excess.take(bucket, answer - request, now);
   }
 }
 
