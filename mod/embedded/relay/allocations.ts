@@ -35,7 +35,7 @@ export interface RelayLimits {
 }
 
 export const DEFAULT_LIMITS: RelayLimits = {
-  allocations: 2048,
+  allocations: 4096,
   allocationsPerSource: 256,
   channels: 65536,
   channelsPerAllocation: 4096,
