@@ -1,6 +1,7 @@
 /** @jsxImportSource hono/jsx */
 /** What the portal answers to plain HTTP: its health, and pages for people. */
 import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { adminRoutes, type LiveState } from "../admin/mod.ts";
 import { browser, type BrowserSessions, signInRoutes } from "../sign_in/mod.ts";
 import { MessagePage } from "../sign_in/pages.tsx";
 import { StoreError } from "../store/store_error.ts";
@@ -18,6 +19,10 @@ export interface RoutesOptions {
   log(level: "info" | "warning", text: string): void;
   /** Why nobody is served at the moment, if so. */
   suspended(): Error | undefined;
+  /** What the admin pages show of gateways. */
+  readonly live: LiveState;
+  /** Of this software. */
+  readonly version: string | undefined;
 }
 
 const HEADERS = {
@@ -30,7 +35,7 @@ const HEADERS = {
 
 /** To be called by `fetch(request, remote)`. */
 export function portalRoutes(portal: Portal, options: RoutesOptions): Hono<{ Bindings: Remote }> {
-  const { basePath, proxies, sessions, random, log, suspended } = options;
+  const { basePath, proxies, sessions, random, log, suspended, live, version } = options;
   const health = (c: Context) => {
     const error = suspended();
     return error ? c.json({ status: "suspended", reason: error.message }, 503) : c.json({ status: "ok" });
@@ -38,7 +43,9 @@ export function portalRoutes(portal: Portal, options: RoutesOptions): Hono<{ Bin
   const pages = new Hono();
   pages.use(headers);
   pages.use(browser(sessions));
-  pages.route("/", signInRoutes(portal, { basePath, random, log: (text) => log("info", text) }));
+  const note = (text: string) => log("info", text);
+  pages.route("/admin", adminRoutes(portal, { basePath, live, version, random, log: note }));
+  pages.route("/", signInRoutes(portal, { basePath, random, log: note }));
 
   const app = new Hono<{ Bindings: Remote }>();
   app.use(async (c, next) => {

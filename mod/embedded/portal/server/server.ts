@@ -4,6 +4,7 @@
  */
 import type { WebSocket } from "ws";
 import type { Id } from "../../../portal/types.ts";
+import { LiveState } from "../admin/mod.ts";
 import { isProblem, type LoginAttempt, type Problem, temporary } from "../core/admission.ts";
 import { type DeviceStatus, PortalCore } from "../core/core.ts";
 import type { DeviceDetails } from "../core/device_details.ts";
@@ -24,7 +25,7 @@ import { loginAttempt, refusal } from "./device_login.ts";
 import { HttpListener, type ListenerOptions, type UpgradeAnswer } from "./http_listener.ts";
 import { LoginLimits } from "./login_limits.ts";
 import { sourceOf } from "./peer.ts";
-import type { Portal } from "./portal.ts";
+import { type Portal, REPORT_INTERVAL_SECS } from "./portal.ts";
 import { portalRoutes } from "./routes.tsx";
 import { type Remote, TrustedProxies } from "./trusted_proxies.ts";
 
@@ -50,6 +51,8 @@ export interface PortalServerOptions {
   /** Where the paths begin, when a reverse proxy gives this portal only a part of a host: like `/vpn`. */
   readonly basePath?: string;
   readonly onLog?: LogSink;
+  /** Of this software, for the admin pages. */
+  readonly version?: string;
 }
 
 export interface PortalServer extends Portal {
@@ -95,12 +98,17 @@ class Server implements PortalServer {
   readonly #listeners: HttpListener[] = [];
   readonly #keeper: PolicyKeeper;
   readonly #administrator: Administrator;
+  readonly #live = new LiveState();
+  #observation: ReturnType<typeof setInterval> | undefined;
   #stopped = false;
 
   constructor(options: PortalServerOptions) {
     this.#options = options;
     this.#basePath = (options.basePath ?? "").replace(/\/+$/, "");
-    this.#log = options.onLog ?? (() => {});
+    this.#log = (level, text) => {
+      if (level === "warning") this.#live.handleProblem(text, this.unixNow());
+      options.onLog?.(level, text);
+    };
     this.#proxies = new TrustedProxies(options.trustedProxies ?? []);
     this.#certificate = options.tls && new Certificate(options.tls, {
       onChange: (pair) => this.#listeners[0]?.setCertificate(pair),
@@ -143,6 +151,8 @@ class Server implements PortalServer {
       random,
       log: this.#log,
       suspended: () => this.#runner.suspended,
+      live: this.#live,
+      version: this.#options.version,
     });
     const handlers = {
       request: (request: Request, remote: Remote) => app.fetch(request, remote),
@@ -157,6 +167,7 @@ class Server implements PortalServer {
     if (this.#options.loopback) await open({ hostname: "127.0.0.1", port: 0, tls: undefined });
     this.#certificate?.watch();
     this.#runner.run(() => {});
+    this.#observation = setInterval(() => this.#live.observe(this.reports()), REPORT_INTERVAL_SECS * 1000);
   }
 
   get port(): number {
@@ -252,6 +263,7 @@ class Server implements PortalServer {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
+    clearInterval(this.#observation);
     this.#certificate?.stop();
     this.#runner.stop();
     await Promise.all(this.#listeners.map((listener) => listener.close(STOP_TIMEOUT)));
