@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseOptions } from "../../mod/cli/options.ts";
-import { RELAY_OPTIONS, relayOptions } from "../../mod/cli/relay_service.ts";
+import { RELAY_OPTIONS, relayOptions } from "../../mod/cli/relay_options.ts";
 
 function options(args: string[], variables: Record<string, string> = {}) {
   const { options } = parseOptions(RELAY_OPTIONS, [], args, (name) => variables[name]);

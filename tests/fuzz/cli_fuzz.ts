@@ -4,7 +4,7 @@ import { UsageError } from "../../mod/cli/errors.ts";
 import { parseLogFilter, passes } from "../../mod/cli/log/filter.ts";
 import { helpText, parseOptions } from "../../mod/cli/options.ts";
 import { PORTAL_OPTIONS } from "../../mod/cli/portal_options.ts";
-import { RELAY_OPTIONS } from "../../mod/cli/relay_service.ts";
+import { RELAY_OPTIONS } from "../../mod/cli/relay_options.ts";
 import { TUNNEL_OPTIONS, tunnelOptions } from "../../mod/cli/tunnel_options.ts";
 import {
   parseAddressOf,

@@ -8,7 +8,8 @@ import { helpText, type OptionTable, parseOptions } from "../options.ts";
 import { requireNetworkAdministration } from "../permissions.ts";
 import { POLICY_POSITIONAL, PORTAL_OPTIONS, portalServiceOptions } from "../portal_options.ts";
 import { portalService } from "../portal_service.ts";
-import { RELAY_OPTIONS, relayOptions, relayService } from "../relay_service.ts";
+import { RELAY_OPTIONS, relayOptions } from "../relay_options.ts";
+import { relayService } from "../relay_service.ts";
 import { runService, type Service } from "../session.ts";
 import {
   healthAddress,
