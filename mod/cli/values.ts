@@ -2,21 +2,21 @@
 import { formatIp, type IpFamily, parseIp, SocketAddress } from "../packet/address.ts";
 import { UsageError } from "./errors.ts";
 
-const UNITS_MS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1000,
-  sec: 1000,
-  m: 60_000,
-  min: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
+const SPELLINGS: readonly (readonly [milliseconds: number, ...names: string[]])[] = [
+  [1, "ms", "msec", "millis"],
+  [1000, "s", "sec", "secs", "second", "seconds"],
+  [60_000, "m", "min", "mins", "minute", "minutes"],
+  [3_600_000, "h", "hr", "hrs", "hour", "hours"],
+  [86_400_000, "d", "day", "days"],
+  [604_800_000, "w", "week", "weeks"],
+];
+const UNITS_MS = new Map(SPELLINGS.flatMap(([ms, ...names]) => names.map((name) => [name, ms] as const)));
 
-/** Human durations as in `5m`, `1h`, `30d`, `1h 30m`, in milliseconds. */
+/** Human durations as in `5m`, `1h`, `30d`, `1h 30m`, `2 hours`, in milliseconds. */
 export function parseDuration(text: string, source: string): number {
   const parts = [...text.matchAll(/\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*/gy)];
   const length = parts.reduce((sum, part) => sum + part[0].length, 0);
-  const total = parts.reduce((sum, part) => sum + Number(part[1]) * (UNITS_MS[part[2]!] ?? NaN), 0);
+  const total = parts.reduce((sum, part) => sum + Number(part[1]) * (UNITS_MS.get(part[2]!) ?? NaN), 0);
   if (length !== text.length || parts.length === 0 || !(total > 0)) {
     throw new UsageError(`${source} is \`${text}\`, which is no duration. Write it like 30s, 5m, 1h or 30d.`);
   }
