@@ -94,7 +94,7 @@ export function socketVerb<const T extends OptionTable>(spec: SocketVerbSpec<T>)
     options: { ...spec.options, ...SOCKET_OPTIONS },
     async run(input) {
       const path = controlPath(input.options as OptionValues<typeof SOCKET_OPTIONS>);
-      using client = new ControlClient(path);
+      const client = new ControlClient(path);
       try {
         return await spec.run({
           ...input as VerbInput<T & typeof SOCKET_OPTIONS>,

@@ -1,4 +1,5 @@
-/** The other end of the control socket. */
+/** The other end of the control socket: one connection for each call, which fails as soon as the portal is gone. */
+import { type IncomingMessage, request } from "node:http";
 
 /** The portal said no. */
 export class ControlRefusal extends Error {
@@ -21,38 +22,57 @@ export class ControlUnreachable extends Error {
 
 export type ControlMethod = "GET" | "POST" | "PATCH" | "DELETE";
 
-export class ControlClient implements Disposable {
-  readonly #path: string;
-  readonly #http: Deno.HttpClient;
-
-  constructor(path: string) {
-    this.#path = path;
-    this.#http = Deno.createHttpClient({ proxy: { transport: "unix", path } });
-  }
+export class ControlClient {
+  /** @param path of the socket */
+  constructor(readonly path: string) {}
 
   /**
    * @param route segments, such as `["objects", "client", "laptop"]`
    * @throws ControlRefusal, ControlUnreachable
    */
   async call<T>(method: ControlMethod, route: readonly string[], body?: unknown): Promise<T> {
-    const url = `http://portal/${route.map(encodeURIComponent).join("/")}`;
-    let response: Response;
+    const path = `/${route.map(encodeURIComponent).join("/")}`;
+    const { status, text } = await this.#exchange(
+      method,
+      path,
+      body === undefined ? "" : JSON.stringify(body),
+    );
+    let answer;
     try {
-      response = await fetch(url, {
-        method,
-        client: this.#http,
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-    } catch (cause) {
-      throw new ControlUnreachable(`no portal answers at ${this.#path}`, { cause });
+      answer = JSON.parse(text);
+    } catch {
+      throw new ControlRefusal(status, `it answered ${status}, and no JSON.`, []);
     }
-    const answer = await response.json().catch(() => undefined);
-    if (response.ok) return answer;
-    const error = typeof answer?.error === "string" ? answer.error : `it answered ${response.status}.`;
-    throw new ControlRefusal(response.status, error, Array.isArray(answer?.problems) ? answer.problems : []);
+    if (status === 200) return answer;
+    const error = typeof answer?.error === "string" ? answer.error : `it answered ${status}.`;
+    throw new ControlRefusal(status, error, Array.isArray(answer?.problems) ? answer.problems : []);
   }
 
-  [Symbol.dispose](): void {
-    this.#http.close();
+  #exchange(method: string, path: string, body: string): Promise<{ status: number; text: string }> {
+    const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
+    const failed = (cause: Error) =>
+      reject(new ControlUnreachable(`no portal answers at ${this.path}`, { cause }));
+    const answered = (response: IncomingMessage) => {
+      let text = "";
+      response.setEncoding("utf8");
+      response.on("data", (part: string) => text += part);
+      response.on(
+        "end",
+        () =>
+          response.complete
+            ? resolve({ status: response.statusCode ?? 0, text })
+            : failed(new Error("it broke off")),
+      );
+      response.on("error", failed);
+      response.on("close", () => failed(new Error("it broke off")));
+    };
+    const asked = request(
+      { socketPath: this.path, method, path, agent: false, headers: { host: "portal" } },
+      answered,
+    );
+    asked.on("error", failed);
+    asked.on("close", () => failed(new Error("it broke off")));
+    asked.end(body);
+    return promise;
   }
 }
