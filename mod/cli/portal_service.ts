@@ -34,6 +34,7 @@ export async function portalService(
 ): Promise<PortalService> {
   const server = await startPortal({
     ...options,
+    version: VERSION,
     onLog: (level, text) => level === "warning" ? log.warn(text) : log.info(text),
   }).catch((error) => {
     throw error instanceof PolicyError ? new Error(logMistakes(error)) : error;
