@@ -328,7 +328,7 @@ export class Connection implements Sleeper {
     }
     this.news.push({ type: "nominated", kind, remote });
     for (const payload of this.#held.splice(0)) this.outgoing.push({ base, remote, payload });
-    if (this.controlling) this.tunnel.initiate(now);
+    if (this.controlling) this.tunnel.initiateAnew(now);
   }
 
   #drainTunnel(now: number): void {

@@ -46,6 +46,9 @@ import { Session } from "./session.ts";
 import { SessionTable } from "./session_table.ts";
 import { isAfter, Tai64nClock } from "./tai64n.ts";
 
+/** An initiation that is older than this when the path changes is taken for lost, ms; a younger one may be on its way. */
+const LOST_WITH_PATH = 100;
+
 export interface TunnelOptions {
   readonly keys: StaticKeys;
   /** 32 bytes. */
@@ -233,6 +236,12 @@ export class Tunnel {
       this.#lastEstablishedAt = now;
     }
     this.#sendInitiation(now);
+  }
+
+  /** The same on a new path: an initiation that should have been answered was lost with the old one. */
+  initiateAnew(now: number): void {
+    if (this.#pending === undefined) this.initiate(now);
+    else if (!this.#closed && now - this.#pending.sentAt >= LOST_WITH_PATH) this.#sendInitiation(now);
   }
 
   /** Transport messages went out on the session; `isData`: one of them at least was no keepalive. */

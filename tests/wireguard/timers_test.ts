@@ -18,6 +18,22 @@ Deno.test("polling often does not duplicate an initiation", () => {
   assert.equal(pair.client.transmits().length, 1);
 });
 
+Deno.test("on a new path an initiation that was lost with the old one is sent again, one that may be on its way is not", () => {
+  const pair = new Pair();
+  pair.muted.client = true;
+  pair.client.tunnel.initiateAnew(0);
+  pair.client.tunnel.initiateAnew(99);
+  assert.equal(pair.client.transmits().length, 1);
+  pair.client.tunnel.initiateAnew(100);
+  assert.equal(pair.client.transmits().length, 1);
+  pair.advance(19_999);
+  assert.deepEqual(pair.client.events, []);
+  pair.advance(30 * s);
+  assert.deepEqual(pair.client.events, ["expired"], "the attempt began with the first one");
+  pair.client.tunnel.close();
+  pair.client.tunnel.initiateAnew(60 * s);
+});
+
 Deno.test("an unanswered initiation is retried after 5 s each, and given up 20 s after the first", () => {
   const pair = new Pair();
   pair.muted.client = true;
