@@ -16,6 +16,7 @@ import type { ClientCommand, ClientEvent, GatewayCommand, GatewayEvent } from ".
 import { FLOW_RECORDS_UNWRITTEN, FlowReceipt } from "./flow_outbox.ts";
 import { FlowSink, openTarget } from "./flow_sink.ts";
 import { type FromData, Mailbox, type StartMessage, type ToData } from "./messages.ts";
+import { readinessOf } from "./readiness.ts";
 import { logPortalDown, logProxy, type PortalDown } from "./portal_log.ts";
 import type {
   NameService,
@@ -89,6 +90,7 @@ class TunnelRuntime implements Runtime {
   #stopping: Promise<void> | undefined;
   #dataIsAlive = true;
   #isConfigured = false;
+  #relays: { readonly ready: number; readonly trouble: string | undefined } | undefined;
   #portalTrouble = "The portal has not answered yet.";
   #nextStatusId = 0;
 
@@ -130,10 +132,13 @@ class TunnelRuntime implements Runtime {
   }
 
   readiness(): Readiness {
-    if (!this.#dataIsAlive) return { ready: false, reason: "The data thread has ended." };
-    if (!this.#isConfigured) return { ready: false, reason: this.#portalTrouble };
-    if (!this.#portal?.isJoined) return { ready: false, reason: this.#portalTrouble };
-    return { ready: true, reason: "Connected to the portal; the tunnel interface is up." };
+    return readinessOf({
+      dataIsAlive: this.#dataIsAlive,
+      isConfigured: this.#isConfigured,
+      isJoined: this.#portal?.isJoined ?? false,
+      portalTrouble: this.#portalTrouble,
+      relays: this.#relays,
+    });
   }
 
   status(): Promise<RuntimeStatus> {
@@ -184,6 +189,9 @@ class TunnelRuntime implements Runtime {
       case "moved":
         log.info("This host's address has changed; connecting to the portal anew");
         return this.#portal?.reconnect();
+      case "relays":
+        this.#relays = message;
+        return;
       case "network":
         if (!message.doubtful) return this.#portal?.retry();
         log.info("No relay answers since this host's network changed; checking every path");
