@@ -122,6 +122,8 @@ export class Device {
   readonly pings: string[] = [];
   readonly pongs: string[] = [];
   closedWith: number | undefined;
+  /** Milliseconds. */
+  patience = PATIENCE;
   #ref = 0;
   #wake = () => {};
 
@@ -164,7 +166,7 @@ export class Device {
   }
 
   async until(condition: () => boolean): Promise<void> {
-    const deadline = performance.now() + PATIENCE;
+    const deadline = performance.now() + this.patience;
     while (!condition()) {
       const left = deadline - performance.now();
       if (left <= 0) throw new Error(`Waited in vain for ${condition}.`);
