@@ -317,7 +317,11 @@ export function find(messages: readonly Message[], event: string): WirePayload {
 }
 
 export function resourceId(world: PortalWorld, name: string): string {
-  return world.policy.resources.find((resource) => resource.name === name)!.id;
+  return resourceIdOf(world.policy, name);
+}
+
+export function resourceIdOf(policy: PortalPolicy, name: string): string {
+  return policy.resources.find((resource) => resource.name === name)!.id;
 }
 
 /** An old client asks for a resource, the gateway confirms. @returns what the client was told */

@@ -41,7 +41,27 @@ export function revoke(state: PortalState, grant: Grant, revoked: Revoked): void
 export function refreshRevoked(state: PortalState, revoked: Revoked): void {
   for (const [clientId, ids] of revoked) {
     const client = state.online.client(clientId);
-    if (client) refreshClient(state, client, ids);
+    if (client) refreshResources(state, client, ids, ids);
+  }
+}
+
+/** Pushes what has changed about the right to use some resources; the resources themselves are as they were. */
+export function refreshResources(
+  state: PortalState,
+  client: Connection,
+  resourceIds: Iterable<Id>,
+  revoked: ReadonlySet<Id> = new Set(),
+): void {
+  for (const id of resourceIds) {
+    const had = client.sentResources.has(id), may = state.mayUse(client, id);
+    const isRevoked = revoked.has(id);
+    if (had && (!may || isRevoked)) client.push("resource_deleted", id);
+    if (!may) client.sentResources.delete(id);
+    else if (!had || isRevoked) {
+      const view = state.index.clientView(id)!;
+      client.sentResources.set(id, view);
+      client.push("resource_created_or_updated", view);
+    }
   }
 }
 

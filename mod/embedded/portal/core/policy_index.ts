@@ -12,8 +12,8 @@ import {
 } from "./views.ts";
 
 export class PolicyIndex {
-  /** True when time or place decide about anything. */
-  readonly hasConditions: boolean;
+  /** Resources about which the time decides. */
+  readonly timedResourceIds: ReadonlySet<Id>;
   readonly #actors: ReadonlyMap<string, ActorPolicy>;
   readonly #resources: ReadonlyMap<Id, ResourcePolicy>;
   readonly #accessPolicies: ReadonlyMap<Id, AccessPolicy>;
@@ -26,7 +26,10 @@ export class PolicyIndex {
     this.#actors = new Map(policy.actors.map((actor) => [actor.name, actor]));
     this.#resources = new Map(policy.resources.map((resource) => [resource.id, resource]));
     this.#accessPolicies = new Map(policy.accessPolicies.map((one) => [one.id, one]));
-    this.hasConditions = policy.accessPolicies.some(({ conditions }) => conditions.length > 0);
+    const timed = policy.accessPolicies.filter(({ conditions }) =>
+      conditions.some(({ property }) => property === "current_utc_datetime")
+    );
+    this.timedResourceIds = new Set(timed.map(({ resourceId }) => resourceId));
     for (const one of policy.accessPolicies) {
       const list = this.#accessByResource.get(one.resourceId);
       if (list) list.push(one);

@@ -161,7 +161,11 @@ export class PortalState {
 
   /** The resources that a client may use as things are. */
   resourcesOf(client: Connection): ResourcePolicy[] {
-    return this.policy.resources.filter(({ id }) => this.mayUse(client, id));
+    const circumstances = this.#circumstances(client.device.id, client.tokenHash);
+    return this.policy.resources.filter(({ id }) => {
+      const access = this.accessOf(client, id, circumstances);
+      return access !== undefined && "policy" in access;
+    });
   }
 
   mayUse(client: Connection, resourceId: Id): boolean {
@@ -170,16 +174,14 @@ export class PortalState {
   }
 
   /** Undefined: nothing gives this client the resource, whatever the circumstances. */
-  accessOf({ device, admission }: Connection, resourceId: Id): Access | undefined {
+  accessOf(
+    { device, tokenHash }: Connection,
+    resourceId: Id,
+    circumstances: Circumstances = this.#circumstances(device.id, tokenHash),
+  ): Access | undefined {
     const actor = this.actorOf(device), resource = this.#index.resource(resourceId);
     if (!actor || !resource || resource.siteIds.length === 0) return undefined;
-    const accessPolicies = this.#index.accessTo(resourceId);
-    return accessTo(
-      resourceId,
-      actor,
-      { accessPolicies },
-      this.#circumstances(device.id, admission.tokenHash),
-    );
+    return accessTo(resourceId, actor, { accessPolicies: this.#index.accessTo(resourceId) }, circumstances);
   }
 
   /** True as long as the policy still allows what was granted, and for as long as was granted. */

@@ -2,7 +2,7 @@
  * What time does to sessions, grants and sockets. Everything that wall clocks decide is judged anew each time, so that
  * a clock that is set forward or back costs nothing but what it says.
  */
-import { refreshClient, refreshRevoked, revoke, type Revoked, revokeInvalid } from "./client_updates.ts";
+import { refreshResources, refreshRevoked, revoke, type Revoked, revokeInvalid } from "./client_updates.ts";
 import type { PortalSocket } from "./socket.ts";
 import type { PortalState } from "./state.ts";
 
@@ -32,7 +32,7 @@ export class Sweep {
     if (minute !== this.#minute) {
       this.#minute = minute;
       this.#forgetEnded();
-      if (this.#state.index.hasConditions) this.#judgeConditions();
+      this.#judgeTimes();
     }
     return ended;
   }
@@ -67,10 +67,14 @@ export class Sweep {
   }
 
   /** Resources that have come or gone by the clock. */
-  #judgeConditions(): void {
-    const revoked = revokeInvalid(this.#state, this.#state.grants.all());
+  #judgeTimes(): void {
+    const timed = this.#state.index.timedResourceIds;
+    if (timed.size === 0) return;
+    // Of grants only a clock that was set back ends any before their time.
+    const grants = [...this.#state.grants.all()].filter(({ resourceId }) => timed.has(resourceId));
+    const revoked = revokeInvalid(this.#state, grants);
     for (const client of this.#state.online.clients()) {
-      refreshClient(this.#state, client, revoked.get(client.device.id));
+      refreshResources(this.#state, client, timed, revoked.get(client.device.id));
     }
   }
 
