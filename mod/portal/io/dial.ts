@@ -41,6 +41,7 @@ export class Dialer {
   async dial(signal: AbortSignal): Promise<Socket> {
     const next = this.#options.proxy ?? this.#to;
     const addresses = await this.#resolve(next.host);
+    signal.throwIfAborted();
     return await new Race(addresses, next.port, (socket) => this.#prepare(socket, signal), signal).winner;
   }
 
@@ -64,10 +65,15 @@ export class Dialer {
         ALPNProtocols: ["http/1.1"],
         ...(ca !== undefined && { ca: [...rootCertificates, ca] }),
       });
-      tls.once("secureConnect", () => resolve(tls));
-      tls.once("error", reject);
+      const giveUp = () => tls.destroy();
+      signal.addEventListener("abort", giveUp, { once: true });
+      tls.once("secureConnect", () => {
+        // From here on it is ended in good order by whoever uses it.
+        signal.removeEventListener("abort", giveUp);
+        resolve(tls);
+      });
+      tls.on("error", reject);
       tls.once("close", () => reject(new Error(`${host} closed the connection during the TLS handshake`)));
-      signal.addEventListener("abort", () => tls.destroy(), { once: true });
     });
   }
 

@@ -129,3 +129,13 @@ Deno.test("a file with several authorities is trusted whole; without the right o
     assert.match((await gateway.diary.next("down")).reason, /certificate|UnknownIssuer/i);
   });
 });
+
+for (const secure of [false, true]) {
+  Deno.test(`a session that is closed says goodbye with 1000 over ${secure ? "wss" : "ws"}`, async () => {
+    await world([is("127.0.0.1")], { secure }, async ({ gateway, portals }) => {
+      await gateway.diary.next("joined");
+      await gateway.connection.close();
+      assert.equal(await portals[0]!.closed, 1000);
+    });
+  });
+}

@@ -40,6 +40,7 @@ export class ScriptedPortal {
   readonly times: number[] = [];
   readonly frames: { readonly topic: string; readonly event: string; readonly payload: unknown }[] = [];
   readonly sockets: WebSocket[] = [];
+  readonly #closed = Promise.withResolvers<number>();
   readonly #answers: readonly Answer[];
   readonly #server: Server;
   readonly #open = new Set<Socket>();
@@ -65,6 +66,11 @@ export class ScriptedPortal {
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** The code with which the first WebSocket was closed. */
+  get closed(): Promise<number> {
+    return this.#closed.promise;
   }
 
   push(event: string, payload: unknown): void {
@@ -114,6 +120,7 @@ export class ScriptedPortal {
     const request = { method: "GET", url: line.split(" ")[1], headers } as unknown as IncomingMessage;
     this.#upgrades.handleUpgrade(request, socket, Buffer.alloc(0), (webSocket) => {
       this.sockets.push(webSocket);
+      webSocket.on("close", (code) => this.#closed.resolve(code));
       webSocket.on("error", () => {}).on("message", (data) => {
         const { topic, event, payload, ref } = JSON.parse(String(data));
         this.frames.push({ topic, event, payload });
