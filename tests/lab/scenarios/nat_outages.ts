@@ -13,9 +13,6 @@ import type { Scenario } from "../scenario.ts";
 export const scenario: Scenario = {
   title: "one TCP connection outlives every outage of the network",
   needs: ["conntrack", "ping"],
-  // A change of address is noticed by silence and keepalives alone; now and then that takes longer than the 40 s that
-  // this scenario grants. It is to run with the others once the kernel's own news of addresses are listened to.
-  long: true,
   run: (report) =>
     withProduct(async (product) => {
       await dropIpv6(product);
