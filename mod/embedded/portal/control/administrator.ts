@@ -9,6 +9,7 @@ import type { PortalPolicy } from "../policy/policy.ts";
 import { Refusal } from "../policy/refusal.ts";
 import type { Portal } from "../server/portal.ts";
 import type { Store } from "../store/store.ts";
+import { StoreError } from "../store/store_error.ts";
 import type { Id } from "../../../portal/types.ts";
 import type { Administration } from "./administration.ts";
 
@@ -110,7 +111,13 @@ export class Administrator implements Administration {
   #use(draft: Draft): PolicyDiff {
     const diff = this.#diff(draft.policy);
     this.#keeper.accept(draft);
-    this.#run((core) => core.setPolicy(draft.policy));
+    try {
+      this.#run((core) => core.setPolicy(draft.policy));
+    } catch (error) {
+      // The policy is in force, and what it is made of is kept. What follows for grants is stored when that is possible
+      // again, or follows anew at the next start; until then nobody is served.
+      if (!(error instanceof StoreError)) throw error;
+    }
     return diff;
   }
 
