@@ -50,7 +50,7 @@ export const TUNNEL_OPTIONS = {
     kind: "text",
     value: "url",
     default: "wss://api.firezone.dev",
-    help: "The portal.",
+    help: "The portal. HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are obeyed.",
   },
   name: {
     flag: "firezone-name",
@@ -90,7 +90,7 @@ export const TUNNEL_OPTIONS = {
     env: "POSTERN_EXTRA_CA",
     kind: "text",
     value: "file",
-    help: "PEM file with certificates to trust besides the system's.",
+    help: "PEM file with certificate authorities to trust besides the well-known ones.",
   },
   tokenInHeaderOnly: {
     flag: "token-in-header-only",
