@@ -7,7 +7,8 @@ import assert from "node:assert/strict";
 import type { Dialect } from "../../mod/portal/login_url.ts";
 import type { Id } from "../../mod/portal/types.ts";
 import { POLICY, policyOf, resourceIdOf } from "../embedded/portal/portal_world.ts";
-import { type Answer, SessionWorld, StockClient, StockGateway } from "./session_world.ts";
+import { type Answer, SessionWorld } from "./session_world.ts";
+import { StockClient, StockGateway } from "./stock_devices.ts";
 
 const INTRANET = resourceIdOf(policyOf(POLICY), "Intranet");
 const PRINTER = resourceIdOf(policyOf(POLICY), "Printer");
