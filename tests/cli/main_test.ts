@@ -43,13 +43,36 @@ Deno.test("a gateway without a token says every place where it could be, with st
   assert.match(stderr, /there is no token/);
 });
 
+Deno.test("a token file that is not there is said with its path, and a credential is found, with status 1", async () => {
+  const missing = await postern(["gateway", "--no-check"], { FIREZONE_TOKEN: "/not/there" });
+  assert.equal(missing.code, 1);
+  assert.match(missing.stderr, /Cannot read the token from \/not\/there: there is no such file/);
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/FIREZONE_TOKEN`, "secret-token\n");
+    const { code, stdout, stderr } = await postern(["gateway", "--no-check"], {
+      CREDENTIALS_DIRECTORY: folder,
+      HTTPS_PROXY: "socks5://me:hidden@proxy",
+    });
+    assert.equal(code, 1);
+    assert.match(
+      stdout,
+      /Failed to start gateway: Cannot use the proxy of HTTPS_PROXY: socks5 is not supported/,
+    );
+    assert.doesNotMatch(stdout + stderr, /secret-token|hidden/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("a policy with a mistake ends up with status 1 and the line", async () => {
   const policy = await Deno.makeTempFile({ suffix: ".toml" });
   try {
     await Deno.writeTextFile(policy, '[[site]]\nnmae = "x"\n');
     const { code, stdout } = await postern(["portal", policy]);
     assert.equal(code, 1);
-    assert.match(stdout, /ERROR cli: Failed to start portal: .*nmae/);
+    assert.match(stdout, /ERROR portal: .*\.toml:2: site\[1\]\.nmae: unknown key/);
+    assert.match(stdout, /ERROR cli: Failed to start portal: the policy has \d mistake/);
   } finally {
     await Deno.remove(policy);
   }
