@@ -118,7 +118,11 @@ export function Section({ title, note, children }: { title: string; note?: Child
 
 /** Something to type into a shell or a file. */
 export function Snippet({ text }: { text: string }) {
-  return <pre class="snippet" tabindex={0} data-copy=""><code>{text}</code></pre>;
+  return (
+    <div class="copyable">
+      <pre class="snippet" tabindex={0} data-copy=""><code>{text}</code></pre>
+    </div>
+  );
 }
 
 /** Links to the other parts of a long list. */

@@ -137,8 +137,8 @@
   }
 
   prepare(document);
-  zone.textContent =
-    `Times are of ${Intl.DateTimeFormat().resolvedOptions().timeZone}; point at one for UTC.`;
+  const { timeZone } = format.resolvedOptions();
+  if (timeZone !== "UTC") zone.textContent = `Times are of ${timeZone}; point at one for UTC.`;
   // What was just done is said once, also when the page is loaded again.
   const here = new URL(location.href);
   if (here.searchParams.has("done")) {

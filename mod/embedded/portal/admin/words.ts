@@ -42,13 +42,13 @@ export function conditionText(condition: Condition): string {
   }
 }
 
-/** Why a condition isn't met: the sentence's end after "because". */
+/** Why a condition isn't met. */
 export const VIOLATIONS: Readonly<Record<Condition["property"], string>> = {
   client_verified: "the device is not verified",
-  remote_ip: "of the address that it connects from",
-  remote_ip_location_region: "of the country that it connects from",
-  provider_id: "of how its user signed in",
-  current_utc_datetime: "of the time",
+  remote_ip: "its address is not allowed",
+  remote_ip_location_region: "its country is not allowed",
+  provider_id: "its way of signing in is not allowed",
+  current_utc_datetime: "not at this time",
 };
 
 /** Why the portal refused a client a resource. */

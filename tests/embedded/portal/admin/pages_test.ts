@@ -318,7 +318,10 @@ Deno.test("a device's page says which resources it may use right now, and why no
   const page = async (name: string) =>
     await world.get(`/admin/devices/${world.deviceList.find((one) => one.name === name)!.id}`);
   const phone = await page("Pixel 9");
-  assert.match(rowOf(phone, "production database"), /no: .*the device is not verified; of the address/);
+  assert.match(
+    rowOf(phone, "production database"),
+    /no: .*the device is not verified; its address is not allowed/,
+  );
   assert.match(rowOf(phone, "Internet"), /no: the device is not verified/);
   // 9:00 UTC is 11:00 in Berlin, where the working day ends at 17:00.
   assert.match(rowOf(phone, "intranet"), /yes, ends in 6 h/);
@@ -367,7 +370,7 @@ Deno.test("the activity page filters by client, resource, kind and destination",
   assert.equal((await rows(`client=${laptop.id}`)).length, 2);
   assert.match(
     (await rows(`client=${phone.id}`))[0]!,
-    /refused ×3 .*the device is not verified; of the address/,
+    /refused ×3 .*the device is not verified; its address is not allowed/,
   );
   assert.deepEqual((await rows("kind=denied")).length, 3);
   assert.equal((await rows(`resource=${world.policy.resources[1]!.id}`)).length, 2);

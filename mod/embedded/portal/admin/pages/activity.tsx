@@ -29,7 +29,7 @@ export function activityPage(view: View): Page {
   const found = all.filter((one) =>
     (client === "" || clientOf(one) === client) && (resource === "" || resourceOf(one) === resource) &&
     (kind === "" || kindOf(one) === kind) && (text === "" || destinationOf(one).toLowerCase().includes(text))
-  ).toReversed();
+  ).toReversed().sort((a, b) => b.at - a.at);
   const shown = slice(found, view.url);
   const reporting = snapshot.gateways().some((gateway) => snapshot.gatewayLive(gateway));
   const clients = choices(all.map(clientOf), client, (id) => snapshot.devices.get(id)?.name);
