@@ -139,3 +139,13 @@ for (const secure of [false, true]) {
     });
   });
 }
+
+Deno.test("a link that is open and carries nothing is noticed, given up and made anew", async () => {
+  await world([is("127.0.0.1")], {}, async ({ gateway, portals }) => {
+    await gateway.diary.next("joined");
+    portals[0]!.sockets[0]!.pause(); // The kernel still acknowledges: no write fails, no reset comes.
+    gateway.connection.verify();
+    assert.match((await gateway.diary.next("down")).reason, /does not answer/);
+    await gateway.diary.next("joined");
+  });
+});
