@@ -11,6 +11,8 @@ import { documentOf, optionTable } from "./object_options.ts";
 import { printToken } from "./token_output.ts";
 import { parseList, type PortalCaller, printJson, socketVerb, type Verb } from "./verb.ts";
 
+/** How the portal shows that there is one. */
+const SECRET = "(set)";
 const NAME = [{ name: "NAME", help: "Its name." }];
 
 const ADD_OPTIONS: Readonly<Partial<Record<ObjectKind, OptionTable>>> = {
@@ -109,9 +111,11 @@ async function makeToken(portal: PortalCaller, role: "gateway" | "client", name:
 }
 
 function printEntries(entries: readonly EntryView[]): void {
-  const keys = [...new Set(entries.flatMap(({ values }) => Object.keys(values)))].filter((key) =>
+  const all = [...new Set(entries.flatMap(({ values }) => Object.keys(values)))].filter((key) =>
     key !== "id"
   );
+  const isSecret = (key: string) => entries.every(({ values }) => (values[key] ?? SECRET) === SECRET);
+  const keys = [...all.filter((key) => !isSecret(key)), ...all.filter(isSecret)];
   const heading = ["name", ...keys, "made by"].map((key) => key.toUpperCase().replaceAll("_", " "));
   const rows = entries.map((
     { name, values, madeBy },

@@ -24,19 +24,21 @@ export class Store {
   constructor(path: string) {
     this.#path = path;
     let db: DatabaseSync | undefined;
+    // Secrets are in it. Nothing but SQLite may open it in this process: closing it would take SQLite's lock away.
+    const umask = Deno.umask(0o077);
     try {
-      // Secrets are in it; SQLite gives its other files the same mode.
-      Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
-      Deno.chmodSync(path, 0o600);
       db = new DatabaseSync(path);
       db.exec("PRAGMA busy_timeout = 500; PRAGMA locking_mode = EXCLUSIVE;");
       db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
       const [damage] = Object.values(db.prepare("PRAGMA integrity_check(1)").get() ?? {});
       if (damage !== "ok") throw new Error(`database disk image is malformed: ${damage}`);
       migrate(db);
+      Deno.chmodSync(path, 0o600);
     } catch (error) {
       db?.close();
       throw StoreError.of("open", path, error);
+    } finally {
+      Deno.umask(umask);
     }
     this.#db = db;
   }
