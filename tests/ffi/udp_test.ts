@@ -323,6 +323,10 @@ namespaceTest(
   "a host without a route counts what it could not send, and sets the mark it is asked to",
   "udp_route",
 );
+namespaceTest(
+  "a link-local sender has the same address record whichever link its datagrams come over",
+  "udp_link_local",
+);
 
 Deno.test("a call asks for more short datagrams when it came back full, and for few again when trains arrive", () => {
   using bench = new Bench();

@@ -245,11 +245,13 @@ Deno.test("an address that goes before it was announced is not announced any mor
   assert.equal(gateway.pollSignal(), undefined);
 });
 
-Deno.test("an active path is silent after 3 seconds without anything from the peer, an idle one is not asked", () => {
+Deno.test("an active path is silent after 2 seconds without anything from the peer, an idle one is not asked", () => {
   const couple = new Couple().connect();
   assert.equal(couple.gateway.isSilent(couple.now), false);
   couple.isWired = false;
-  couple.run(3_001);
+  couple.run(1_000);
+  assert.equal(couple.gateway.isSilent(couple.now), false);
+  couple.run(1_001);
   assert.equal(couple.gateway.isSilent(couple.now), true);
   couple.run(30_000);
   assert.equal(couple.gateway.state, "idle");
