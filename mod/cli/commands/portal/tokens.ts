@@ -150,11 +150,28 @@ export const TOKEN_VERBS: readonly Verb[] = [
         one.name,
         one.ipv4,
         one.ipv6,
+        one.verified ? "yes" : "",
         one.session ? `since ${timeText(one.session.since)}` : "",
         one.session?.remoteIp ?? "",
         one.session?.version ?? "",
       ]);
-      print(["ID", "ROLE", "OF", "NAME", "IPV4", "IPV6", "ONLINE (UTC)", "FROM", "VERSION"], rows);
+      print(
+        ["ID", "ROLE", "OF", "NAME", "IPV4", "IPV6", "VERIFIED", "ONLINE (UTC)", "FROM", "VERSION"],
+        rows,
+      );
+    },
+  }),
+  socketVerb({
+    words: ["device", "verify"],
+    summary: "Say that you have looked at a client's machine, for policies that ask for that",
+    positionals: [{ name: "ID", help: "As `device list` shows it." }],
+    options: { off: { flag: "off", kind: "switch", help: "Take it back." } },
+    doing: ([id]) => `verify device ${id}`,
+    run: async ({ options, positionals: [id], portal }) => {
+      await portal("PATCH", ["devices", id!], { verified: !options.off });
+      options.json
+        ? printJson({})
+        : console.log(`Device ${id} is ${options.off ? "not verified any more" : "verified"}.`);
     },
   }),
   socketVerb({

@@ -38,6 +38,7 @@ const BODIES = {
   preview: v.strictObject({ file: text, text: v.string(), secrets: v.record(v.string(), v.string()) }),
   createToken: v.strictObject({ name: text, role, expiresAt: v.optional(seconds(Number.MAX_SAFE_INTEGER)) }),
   rotateToken: v.strictObject({ name: text, role, grace: seconds(MAX_GRACE) }),
+  device: v.strictObject({ verified: v.boolean() }),
   backup: v.strictObject({ path: v.pipe(text, v.startsWith("/")) }),
 };
 
@@ -125,6 +126,13 @@ export function controlRoutes(administration: Administration, options: ControlOp
   });
 
   app.get("/devices", (c) => c.json(portal.devices().map((one) => deviceView(one, portal.policy))));
+  app.patch("/devices/:id", async (c) => {
+    const id = c.req.param("id");
+    const { verified } = await body(c, BODIES.device);
+    if (!portal.verify(id, verified)) throw new Refusal(404, `there is no client device ${id}.`);
+    onChange?.(`${verified ? "Verified" : "No longer trusts"} device ${id}`, undefined);
+    return c.json({});
+  });
   app.delete("/devices/:id", (c) => {
     const id = c.req.param("id");
     if (!administration.removeDevice(id)) throw new Refusal(404, `there is no device ${id}.`);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import type { TokenView } from "../../../../mod/embedded/portal/control/mod.ts";
+import type { DeviceView, TokenView } from "../../../../mod/embedded/portal/control/mod.ts";
 import { FAR_FUTURE } from "../../../../mod/embedded/portal/policy/policy.ts";
+import { liveClient, liveGateway } from "../live_device.ts";
 import { POLICY, portalFixture } from "./portal_fixture.ts";
 
 Deno.test("an object that a verb adds is in force at once, and after a restart", async () => {
@@ -274,4 +275,49 @@ Deno.test("the status says what there is", async () => {
     relay: 0,
   });
   assert.deepEqual([body.online, body.devices, body.suspended], [{ gateways: 0, clients: 0 }, 0, undefined]);
+});
+
+Deno.test("devices: listed with their owner's name, verified, removed", async () => {
+  await using portal = await portalFixture();
+  const client = liveClient({ apiUrl: portal.server.url, token: "laptop-token-0123456789" });
+  const gateway = liveGateway({ apiUrl: portal.server.url, token: "gateway-token-0123456789" });
+  await Promise.all([client.diary.next("joined"), gateway.diary.next("joined")]);
+  const list = async () => (await portal.call<DeviceView[]>("GET", "/devices")).body;
+  const found = new Map((await list()).map((device) => [device.role, device]));
+  assert.equal(found.get("client")!.owner, "laptop");
+  assert.equal(found.get("gateway")!.owner, "home");
+  assert.ok(found.get("client")!.session);
+  const path = `/devices/${found.get("client")!.id}`;
+  assert.equal((await portal.call("PATCH", path, { verified: true })).status, 200);
+  assert.deepEqual((await list()).filter(({ verified }) => verified).map(({ role }) => role), ["client"]);
+  assert.equal(
+    (await portal.call("PATCH", `/devices/${found.get("gateway")!.id}`, { verified: true })).status,
+    404,
+  );
+  assert.equal((await portal.call("DELETE", path)).status, 200);
+  await client.diary.next("failed");
+  assert.deepEqual((await list()).map(({ role }) => role), ["gateway"]);
+  await portal.restart();
+  assert.deepEqual((await list()).map(({ role }) => role), ["gateway"]);
+  await Promise.all([client.connection.close(), gateway.connection.close()]);
+});
+
+Deno.test("a revoked token's devices are out within a second, a rotated one's at the end of the grace", async () => {
+  await using portal = await portalFixture();
+  const first = (await portal.call("POST", "/tokens", { name: "laptop" })).body;
+  const second = (await portal.call("POST", "/tokens", { name: "cellar" })).body;
+  const client = liveClient({ apiUrl: portal.server.url, token: first.token });
+  const gateway = liveGateway({ apiUrl: portal.server.url, token: second.token });
+  await Promise.all([client.diary.next("joined"), gateway.diary.next("joined")]);
+  const started = performance.now();
+  await portal.call("DELETE", `/tokens/${first.id}`);
+  await client.diary.next("failed");
+  assert.ok(performance.now() - started < 1_000);
+  const rotated = (await portal.call("POST", "/tokens/rotate", { name: "cellar", grace: 1 })).body;
+  const newer = liveGateway({ apiUrl: portal.server.url, token: rotated.token, id: "another" });
+  await newer.diary.next("joined");
+  await gateway.diary.next("failed");
+  const taken = performance.now() - started;
+  assert.ok(taken > 500 && taken < 4_000, `${taken}`);
+  await Promise.all([client, gateway, newer].map(({ connection }) => connection.close()));
 });
