@@ -78,12 +78,13 @@ export class Chromium {
     }
   }
 
-  /** A blank page in a context of its own. */
-  async page(viewport: Viewport = DESKTOP): Promise<Page> {
-    const { browserContextId } = await this.send("Target.createBrowserContext", {});
+  /** A blank page in a context of its own, or beside another one, with its cookies. */
+  async page(viewport: Viewport = DESKTOP, beside?: Page): Promise<Page> {
+    const browserContextId = beside?.context ??
+      String((await this.send("Target.createBrowserContext", {})).browserContextId);
     const { targetId } = await this.send("Target.createTarget", { url: "about:blank", browserContextId });
     const { sessionId } = await this.send("Target.attachToTarget", { targetId, flatten: true });
-    const page = new Page((method, params) => this.send(method, params, String(sessionId)));
+    const page = new Page((method, params) => this.send(method, params, String(sessionId)), browserContextId);
     this.#pages.set(String(sessionId), page);
     for (const domain of ["Page", "Runtime", "Log", "Network"]) await page.send(`${domain}.enable`);
     await page.setViewport(viewport);
@@ -130,10 +131,12 @@ export class Page {
   /** URLs that the page itself asked to go to, also those that the browser has no program for. */
   readonly navigations: string[] = [];
   readonly #send: Send;
-  #loads = 0;
+  /** Names of the document that is there, and of the last one that has loaded. */
+  #document: unknown;
+  #loaded: unknown;
   #wake = () => {};
 
-  constructor(send: Send) {
+  constructor(send: Send, readonly context: string) {
     this.#send = send;
   }
 
@@ -144,8 +147,9 @@ export class Page {
   /** Opens a URL and waits until it has loaded. */
   async goto(url: string): Promise<void> {
     await this.#loading(async () => {
-      const { errorText } = await this.send("Page.navigate", { url });
+      const { errorText, loaderId } = await this.send("Page.navigate", { url });
       if (errorText) throw new Error(`Cannot open ${url}: ${errorText}.`);
+      return loaderId;
     });
   }
 
@@ -262,8 +266,11 @@ export class Page {
 
   /** An event of the protocol. */
   note(method: string, params: Record<string, unknown>): void {
-    if (method === "Page.loadEventFired") {
-      this.#loads++;
+    if (method === "Page.frameNavigated") {
+      const { parentId, loaderId } = params.frame as { parentId?: string; loaderId: string };
+      if (parentId === undefined) this.#document = loaderId;
+    } else if (method === "Page.loadEventFired") {
+      this.#loaded = this.#document;
       this.#wake();
     } else if (method === "Page.frameRequestedNavigation") {
       this.navigations.push(String(params.url));
@@ -275,12 +282,16 @@ export class Page {
     }
   }
 
-  /** Does something that leads to another page, and waits until that has loaded. */
-  async #loading(act: () => Promise<void>): Promise<void> {
-    const before = this.#loads;
-    const loaded = new Promise<void>((resolve) => this.#wake = resolve);
-    await act();
-    if (this.#loads === before) await within(loaded, "the page to load");
+  /** Does something that leads to another page (which it may name), and waits until that has loaded. */
+  async #loading(act: () => Promise<unknown>): Promise<void> {
+    const before = this.#document;
+    const wanted = await act();
+    const isThere = () => wanted === undefined ? this.#loaded !== before : this.#loaded === wanted;
+    const deadline = performance.now() + PATIENCE_MS;
+    while (!isThere() && performance.now() < deadline) {
+      const woken = new Promise<void>((resolve) => this.#wake = resolve);
+      await within(woken, "the page to load");
+    }
   }
 }
 

@@ -84,10 +84,17 @@ export function PasswordPage(
           autocomplete="username"
           autocapitalize="none"
           required
-          autofocus
+          autofocus={name === undefined}
         />
         <label for="password">Password</label>
-        <input id="password" name="password" type="password" autocomplete="current-password" required />
+        <input
+          id="password"
+          name="password"
+          type="password"
+          autocomplete="current-password"
+          required
+          autofocus={name !== undefined}
+        />
         <button type="submit">Sign in</button>
       </Form>
     </Sheet>
@@ -130,7 +137,7 @@ export function ConfirmPage(
           : "A client on this device asks for access in your name. Go on only if you have just started that yourself."}
       </p>
       <Form c={c} step="confirm">
-        <button type="submit" autofocus>Continue as {actor}</button>
+        <button type="submit">Continue as {actor}</button>
       </Form>
       <Form c={c} step="sign_out">
         <button type="submit" class="quiet">Use another account</button>

@@ -28,7 +28,7 @@ a { color: var(--accent); }
 [role=alert] { margin: 1rem 0 0; padding: .6rem .8rem; color: var(--bad); background: var(--bad-ground);
   border-radius: .4rem; }
 code.token { display: block; padding: .7rem; background: var(--ground); border: 1px solid var(--line);
-  border-radius: .4rem; user-select: all; }
+  border-radius: .4rem; user-select: all; word-break: break-all; }
 ul { list-style: none; margin: 0; padding: 0; }
 li { display: flex; gap: 1rem; align-items: center; justify-content: space-between; padding: .5rem 0;
   border-top: 1px solid var(--line); }
