@@ -16,7 +16,10 @@ import { equalBytes, mac, type Recipient } from "./noise.ts";
 /** True when mac1 of a handshake message (initiation or response) is right for the recipient. */
 export function hasValidMac1(message: Uint8Array, self: Recipient): boolean {
   const at = message.length - 2 * MAC_LENGTH;
-  return equalBytes(mac(self.mac1Key, message.subarray(0, at)), message.subarray(at, at + MAC_LENGTH));
+  const expected = mac(self.mac1Key, message.subarray(0, at));
+  let difference = 0;
+  for (let i = 0; i < MAC_LENGTH; i++) difference |= expected[i]! ^ message[at + i]!;
+  return difference === 0;
 }
 
 /** Makes and checks cookies for the sources of handshake messages. */
@@ -36,7 +39,9 @@ export class CookieFactory {
     if (!this.#isFresh(now)) return false;
     const at = message.length - MAC_LENGTH;
     // Who has no cookie leaves the field empty: that is seen without a hash.
-    if (message.subarray(at).every((byte) => byte === 0)) return false;
+    let bits = 0;
+    for (let i = at; i < message.length; i++) bits |= message[i]!;
+    if (bits === 0) return false;
     return equalBytes(mac(mac(this.#secret, source), message.subarray(0, at)), message.subarray(at));
   }
 
