@@ -312,6 +312,38 @@ Deno.test("a check whose user name is behind other attributes, or has another re
   assert.equal(bed.count("drop_stun_unknown_peer"), 1);
 });
 
+Deno.test("beside a flood of everything a client's packets arrive, and it still gets a new session", () => {
+  const bed = new Bed();
+  const { stage } = bed;
+  const flood = [
+    check(bed, undefined, "nobody:stranger"),
+    check(bed, "not the password 00000"),
+    random(148),
+    new Uint8Array(96).fill(4, 0, 1),
+    encodeStun({ class: "success", method: Method.BINDING, transactionId: random(12), attributes: [] }),
+  ];
+  const initiation = strangersInitiation(bed);
+  const client = stage.client.node.connection("gateway")!;
+  const before = client.tunnel.sendSession(stage.world.now);
+  let cookies = 0;
+  for (let step = 0; step < 25; step++) {
+    for (let i = 0; i < 100; i++) {
+      const source = SocketAddress.of(`198.20.${step}.${i}`, 1_000 + i)!;
+      for (const message of i < 20 ? flood : []) assert.deepEqual(bed.inject(message, source), []);
+      for (const { payload } of bed.inject(initiation, source)) cookies += Number(payload[0] === 3);
+    }
+    if (step === 3) {
+      client.tunnel.initiate(stage.world.now);
+      client.wakeAt = stage.world.now;
+    }
+    assert.ok(stage.exchange(), `step ${step}`);
+    stage.world.run(300);
+  }
+  assert.ok(cookies > 0, "the limit was reached");
+  const after = client.tunnel.sendSession(stage.world.now);
+  assert.ok(after && after !== before, "and the client's handshake came through");
+});
+
 // Any bytes --------------------------------------------------------------------------------------------------------
 
 Deno.test("any bytes from any address are survived, and what is not authentic costs its sender more than it causes", () => {
