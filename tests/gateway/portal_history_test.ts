@@ -8,14 +8,14 @@ import { parseIp } from "../../mod/packet/mod.ts";
 import type { GatewayEvent, ProxiedName, Resource } from "../../mod/portal/types.ts";
 import { Duo, GATEWAY_TUNNEL } from "./duo.ts";
 
-const CLIENTS = [0, 1, 2].map((i) => ({
+const CLIENTS = [0, 1].map((i) => ({
   id: `1111111${i}-1111-4111-8111-111111111111`,
   publicKey: new Uint8Array(32).fill(9 + i),
   presharedKey: new Uint8Array(32).fill(i),
   ipv4: parseIp(`100.64.0.${20 + i}`)!,
   ipv6: parseIp(`fd00:2021:1111::${20 + i}`)!,
 }));
-const RESOURCES: readonly Resource[] = [0, 1, 2].map((i) => ({
+const RESOURCES: readonly Resource[] = [0, 1].map((i) => ({
   type: "dns",
   id: `4444444${i}-4444-4444-8444-444444444444`,
   name: "App",
@@ -42,7 +42,8 @@ type Step =
   | { readonly say: "resolution"; readonly resource: number; readonly outcome: "addresses" | "none" | "late" }
   | { readonly say: "time"; readonly ms: number };
 
-const client = fc.nat(2), resource = fc.nat(2);
+/** Few of each, so that what is said concerns what was said before. */
+const client = fc.nat(1), resource = fc.nat(1);
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ say: fc.constantFrom("authorize", "offer", "access"), client, resource, named: fc.boolean() }),
   fc.record({ say: fc.constant("reject"), client, resource }),
@@ -141,7 +142,7 @@ function say(duo: Duo, step: Step): void {
 
 Deno.test("after any history of a portal's words each client holds what the model says, no more and no less", () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+    fc.property(fc.array(step, { minLength: 20, maxLength: 40, size: "max" }), (steps) => {
       const duo = new Duo();
       duo.advance(1000);
       const model = new Model();
