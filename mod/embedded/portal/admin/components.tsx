@@ -172,7 +172,7 @@ export function Search({ view, label, children }: { view: View; label: string; c
     <form class="search" method="get" role="search" aria-label={label}>
       {children}
       <button type="submit">Show</button>
-      {view.url.search !== "" && <a href="?">Clear</a>}
+      {[...view.url.searchParams.keys()].some((key) => key !== "done") && <a href="?">Clear</a>}
     </form>
   );
 }
