@@ -36,6 +36,7 @@ const PEERS: readonly Peer[] = [
   program("gcc", "gcc"),
   program("chromium", "chromium"),
   program("nginx", "nginx"),
+  program("caddy", "caddy"),
   // A library for the system's own Python, whatever other Python comes first on PATH.
   {
     name: "aioice",

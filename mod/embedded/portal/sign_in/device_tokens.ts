@@ -10,7 +10,10 @@ const MAX_TOKENS = 100;
 const TOKEN_BYTES = 32;
 
 /** What signing in needs of the portal. */
-export type SignInPortal = Pick<Portal, "policy" | "unixNow" | "tokens" | "addToken" | "revokeToken">;
+export type SignInPortal = Pick<
+  Portal,
+  "policy" | "unixNow" | "tokens" | "addToken" | "revokeToken" | "devices"
+>;
 
 export interface Minted {
   /** What a client puts behind its nonce; begins with a dot. */

@@ -170,6 +170,8 @@ export function TokenPage({ token, until }: { readonly token: string; readonly u
 
 export interface DeviceSession {
   readonly id: string;
+  /** Name of the device that is connected with it. */
+  readonly device: string | undefined;
   readonly since: string;
   readonly until: string;
 }
@@ -190,12 +192,12 @@ export function HomePage(
       <h2>Devices that are signed in</h2>
       {sessions.length === 0 && <p class="soft">None.</p>}
       <ul>
-        {sessions.map(({ id, since, until }) => (
+        {sessions.map(({ id, device, since, until }) => (
           <li>
             <span>
-              Since {since}
+              {device ?? "Not connected"}
               <br />
-              <span class="soft">until {until}</span>
+              <span class="soft">{since} – {until}</span>
             </span>
             <Form c={c} step="revoke">
               <input type="hidden" name="session" value={id} />

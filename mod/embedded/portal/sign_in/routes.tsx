@@ -35,8 +35,10 @@ export function signInRoutes(portal: SignInPortal, options: SignInOptions): Hono
   const provider = passwordProvider(portal, credentials);
 
   const home = (c: Context, user: UserPolicy) => {
+    const names = new Map(portal.devices().map(({ session, name }) => [session?.tokenId, name]));
     const sessions = deviceSessions(portal, user).map(({ id, createdAt, expiresAt }) => ({
       id,
+      device: names.get(id),
       since: dateText(createdAt),
       until: dateText(expiresAt),
     }));

@@ -3,6 +3,7 @@ import { Hono } from "hono";
 import { setPeer } from "../../../../mod/embedded/portal/server/peer.ts";
 import { browser, BrowserSessions, signInRoutes } from "../../../../mod/embedded/portal/sign_in/mod.ts";
 import { parsePolicy } from "../../../../mod/embedded/portal/policy/file.ts";
+import type { DeviceDetails } from "../../../../mod/embedded/portal/core/device_details.ts";
 import { hashToken, type TokenRecord } from "../../../../mod/embedded/portal/core/tokens.ts";
 import { type PortalPolicy, type UserPolicy } from "../../../../mod/embedded/portal/policy/policy.ts";
 import { seededRandom } from "../../../portal/support.ts";
@@ -82,6 +83,10 @@ export class PageWorld {
     return this.#tokens.length < before;
   }
 
+  devices(): readonly DeviceDetails[] {
+    return [];
+  }
+
   /** Whose token it is, as a login would find out. */
   ownerOf(token: string): string | undefined {
     return this.#tokens.find(({ hash }) => hash === hashToken(token))?.owner;
@@ -127,7 +132,7 @@ export class PageBrowser {
     return await this.#request(path, {
       method: "POST",
       body,
-      headers: { "sec-fetch-site": "same-origin", ...headers },
+      headers: "origin" in headers ? headers : { "sec-fetch-site": "same-origin", ...headers },
     });
   }
 
