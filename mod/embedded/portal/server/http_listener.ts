@@ -159,9 +159,7 @@ export class HttpListener {
     socket.on("error", () => socket.destroy());
     try {
       const request = requestHead(message);
-      const answer = request
-        ? this.#handlers.upgrade(request, this.#remote(message))
-        : new Response("Bad request", { status: 400 });
+      const answer = await this.#answerTo(request, message);
       if (answer instanceof Response) {
         return refuse(socket, await rawResponse(answer));
       }
@@ -177,6 +175,17 @@ export class HttpListener {
       this.#handlers.failed(error);
       socket.destroy();
     }
+  }
+
+  /** Some HTTP clients ask for HTTP/2 this way and are content without it. */
+  #answerTo(
+    request: Request | undefined,
+    message: IncomingMessage,
+  ): UpgradeAnswer | Response | Promise<Response> {
+    if (!request) return new Response("Bad request", { status: 400 });
+    const { upgrade, request: plain } = this.#handlers;
+    const isWebSocket = message.headers.upgrade?.toLowerCase() === "websocket";
+    return isWebSocket ? upgrade(request, this.#remote(message)) : plain(request, this.#remote(message));
   }
 
   #remote(message: IncomingMessage): Remote {

@@ -19,8 +19,8 @@ import { Turnstile } from "./turnstile.ts";
 const SOURCE = { burst: 20, seconds: 5 };
 const ACCOUNT = { burst: 10, seconds: 20 };
 const CODE = { burst: 5, seconds: 120 };
-/** 32 MiB and a processor each. */
-const HASHES = { running: 2, waiting: 16 };
+/** 32 MiB and a processor each. Sources that an account has signed in from have a lane of their own. */
+const HASHES = { running: 2, waiting: 16 }, KNOWN_HASHES = { running: 1, waiting: 16 };
 const BUSY_SECONDS = 5;
 const MAX_KNOWN = 10_000;
 const TICKET_SECONDS = 300;
@@ -59,6 +59,7 @@ export class Credentials {
   readonly #accounts = new TokenBuckets(ACCOUNT);
   readonly #codes = new TokenBuckets(CODE);
   readonly #hashes = new Turnstile(HASHES);
+  readonly #knownHashes = new Turnstile(KNOWN_HASHES);
   /** Account and source of successful sign-ins, the oldest first. */
   readonly #known = new Set<string>();
   readonly #tickets = new Map<string, Ticket>();
@@ -78,7 +79,8 @@ export class Credentials {
     if (refused > 0) return { type: "wait", seconds: refused, busy: false };
     const user = this.#user(name);
     const hash = user?.passwordHash;
-    const right = await this.#hashes.pass(() => verifyPassword(password, hash ?? NOBODY));
+    const lane = this.#known.has(account) ? this.#knownHashes : this.#hashes;
+    const right = await lane.pass(() => verifyPassword(password, hash ?? NOBODY));
     if (right === undefined) {
       this.#giveBack(source, account);
       return { type: "wait", seconds: BUSY_SECONDS, busy: true };

@@ -42,6 +42,10 @@ Deno.test("each path has its methods: devices upgrade, people get pages, everyth
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
     );
     assert.match(upgrade.answer, /^HTTP\/1\.1 404 /);
+    const http2 =
+      "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n" +
+      "HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
+    assert.match((await sendRaw(server.port, http2)).answer, /^HTTP\/1\.1 200 [^]*{"status":"ok"}$/);
   });
 });
 

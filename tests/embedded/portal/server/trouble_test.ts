@@ -4,7 +4,8 @@ import { CoreRunner } from "../../../../mod/embedded/portal/server/core_runner.t
 import { PortalCore } from "../../../../mod/embedded/portal/mod.ts";
 import { Store } from "../../../../mod/embedded/portal/store/store.ts";
 import { StoreError } from "../../../../mod/embedded/portal/store/store_error.ts";
-import { publicKey } from "../portal_world.ts";
+import { policyOf, publicKey } from "../portal_world.ts";
+import { PageBrowser, PASSWORD, PASSWORD_HASH } from "../sign_in/sign_in_world.ts";
 import { connect, Device, dial, withPortal } from "./wire.ts";
 
 async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
@@ -71,6 +72,26 @@ Deno.test("a state that can't be written: nothing is acknowledged, everybody get
       await after.join();
       await after.close();
     }, { statePath });
+  });
+});
+
+Deno.test("signing in while nothing can be stored gives an apology, and no token", async () => {
+  await withFolder(async (folder) => {
+    const statePath = `${folder}/state.db`;
+    const policy = policyOf(`[[user]]\nname = "anna"\npassword_hash = "${PASSWORD_HASH}"\n`);
+    await withPortal(async (server) => {
+      const base = server.url.replace("ws:", "http:");
+      const browser = new PageBrowser({ request: (path, init) => fetch(base + path, init) });
+      await browser.get("/?as=headless-client");
+      const full = fullDisk(statePath);
+      const response = await browser.post("/?as=headless-client", { name: "anna", password: PASSWORD });
+      assert.equal(response.status, 503);
+      assert.ok(Number(response.headers.get("retry-after")) >= 1);
+      assert.match(browser.page, /can(&#39;|')t store anything at the moment/);
+      assert.ok(!browser.page.includes('id="token"'));
+      full.free();
+      await eventually(() => server.suspended === undefined);
+    }, { statePath, policy });
   });
 });
 

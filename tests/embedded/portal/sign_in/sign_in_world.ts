@@ -43,8 +43,6 @@ export class PageWorld {
   readonly logged: string[] = [];
   /** Address that requests come from. */
   ip = "198.51.100.7";
-  /** The store refuses to store. */
-  full = false;
   #tokens: TokenRecord[] = [];
   #unixNow = 1_753_347_600;
 
@@ -70,7 +68,6 @@ export class PageWorld {
   }
 
   addToken(token: string, of: Pick<TokenRecord, "role" | "owner" | "providerId" | "expiresAt">): TokenRecord {
-    if (this.full) throw new Error("The disk is full.");
     const id = `token-${this.#tokens.length + 1}`;
     const record: TokenRecord = { ...of, id, hash: hashToken(token), createdAt: this.#unixNow };
     this.#tokens.push(record);
