@@ -5,7 +5,6 @@
  */
 import { type Context, Hono } from "hono";
 import type { Child } from "hono/jsx";
-import type { Portal } from "../server/portal.ts";
 import { peerOf } from "../server/peer.ts";
 import { browserUser, csrfField } from "../sign_in/mod.ts";
 import { FAR_FUTURE, type UserPolicy } from "../policy/policy.ts";
@@ -24,7 +23,7 @@ import { resourcePage } from "./pages/resource.tsx";
 import { resourcesPage } from "./pages/resources.tsx";
 import { LIFETIMES, newTokenPage, sessionsPage } from "./pages/sessions.tsx";
 import { contentSecurity } from "./security.ts";
-import { Snapshot } from "./snapshot.ts";
+import { type AdminPortal, Snapshot } from "./snapshot.ts";
 import type { Page, View } from "./view.ts";
 
 const TOKEN_BYTES = 32;
@@ -50,7 +49,7 @@ interface Env {
   readonly Variables: { admin: UserPolicy };
 }
 
-export function adminRoutes(portal: Portal, options: AdminOptions): Hono<Env> {
+export function adminRoutes(portal: AdminPortal, options: AdminOptions): Hono<Env> {
   const { basePath, live, version, random, log } = options;
   const { currentUser = browserUser, csrfField: hiddenField = csrfField } = options;
   const base = `${basePath}/admin`;

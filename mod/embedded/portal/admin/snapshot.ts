@@ -18,6 +18,23 @@ export interface LiveConnection {
   readonly rate: Rate | undefined;
 }
 
+/** What the pages need of the portal. */
+export type AdminPortal = Pick<
+  Portal,
+  | "policy"
+  | "unixNow"
+  | "devices"
+  | "grants"
+  | "tokens"
+  | "addToken"
+  | "revokeToken"
+  | "reports"
+  | "recent"
+  | "relays"
+  | "verify"
+  | "disconnect"
+>;
+
 export class Snapshot {
   readonly policy: PortalPolicy;
   readonly unixNow: number;
@@ -32,7 +49,7 @@ export class Snapshot {
   readonly #resources: ReadonlyMap<Id, ResourcePolicy>;
   readonly #grants: readonly Grant[];
 
-  constructor(portal: Portal, live: LiveState) {
+  constructor(portal: AdminPortal, live: LiveState) {
     this.policy = portal.policy;
     this.unixNow = portal.unixNow();
     this.live = live;

@@ -1,11 +1,10 @@
 /** A portal that says what a test wants the admin pages to show, and notes what they do to it. */
 import { Hono } from "hono";
 import { html } from "hono/html";
-import { adminRoutes, LiveState } from "../../../../mod/embedded/portal/admin/mod.ts";
+import { type AdminPortal, adminRoutes, LiveState } from "../../../../mod/embedded/portal/admin/mod.ts";
 import type { DeviceDetails, DeviceSession } from "../../../../mod/embedded/portal/core/device_details.ts";
 import type { Happening, ReceivedReport } from "../../../../mod/embedded/portal/core/happenings.ts";
 import type { JoinedRelay } from "../../../../mod/embedded/portal/core/relays.ts";
-import type { Portal } from "../../../../mod/embedded/portal/server/portal.ts";
 import type { Grant } from "../../../../mod/embedded/portal/core/grants.ts";
 import type { TokenRecord } from "../../../../mod/embedded/portal/core/tokens.ts";
 import {
@@ -154,7 +153,7 @@ export function report(
   return { uptime_secs: 3_700, version: "0.1.0", clients, relays: [], events, ...fields };
 }
 
-export class AdminWorld implements Portal {
+export class AdminWorld implements AdminPortal {
   policy: PortalPolicy = EMPTY_POLICY;
   now = NOW;
   deviceList: DeviceDetails[] = [];
@@ -187,9 +186,6 @@ export class AdminWorld implements Portal {
 
   unixNow(): number {
     return this.now;
-  }
-  online() {
-    return [];
   }
   devices(): readonly DeviceDetails[] {
     return this.deviceList;

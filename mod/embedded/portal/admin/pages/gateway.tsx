@@ -18,6 +18,7 @@ import {
 import { duration, plural, relative } from "../format.ts";
 import { DeviceLink } from "../links.tsx";
 import { Handshake, PathState, Rates, RoundTrip, Sparkline, Totals } from "../traffic.tsx";
+import { relayId } from "../../policy/policy.ts";
 import type { DeviceDetails } from "../../core/device_details.ts";
 import type { GatewayLive } from "../live_state.ts";
 import { MAX_REPORTED_CLIENTS, type ReportedClient } from "../../../../portal/types.ts";
@@ -160,7 +161,10 @@ function Live({ view, live }: { view: View; live: GatewayLive }) {
 }
 
 function RelayName({ view, id }: { view: View; id: string }) {
-  const known = view.snapshot.relays.find((relay) => relay.id === id);
+  const { relays, policy } = view.snapshot;
+  const known = relays.find((relay) => relay.id === id);
+  const fixed = policy.relays.find(({ stampSecret }) => relayId(stampSecret) === id);
+  if (fixed) return <>{[fixed.v4, fixed.v6].flatMap((address) => address?.key ?? []).join(", ")}</>;
   if (!known) return <code>{id}</code>;
   return (
     <>
