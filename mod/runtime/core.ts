@@ -14,6 +14,7 @@ import { Counters, Kernels, PacketQueue, Slab, Splitter, TransmitQueue } from ".
 import type { ClientEvent, GatewayEvent } from "../portal/types.ts";
 import type { Core } from "./data_loop.ts";
 import type { FromData, NameReply, StartMessage } from "./messages.ts";
+import { rehearse } from "./rehearsal.ts";
 import { TunPort } from "./tun_port.ts";
 import type { RuntimeStatus } from "./types.ts";
 
@@ -39,6 +40,8 @@ export interface RunningCore {
   /** The same, for the last time. */
   reportEnd(): void;
   status(): RuntimeStatus;
+  /** See `rehearsal.ts`; once, before the first packet. */
+  rehearse(): boolean;
   close(): void;
 }
 
@@ -107,6 +110,7 @@ export function createCore(
         for (const socket of sockets) socket.countDropped();
         return { aead: aead.name, ports, ...node.status() };
       },
+      rehearse: () => rehearse({ slab, aead, dh, random: randomBytes }),
       close,
     };
   } catch (error) {

@@ -55,6 +55,7 @@ class DataThread {
         onError: (error) => this.#complain("Report this bug: packets were lost", error),
       });
       this.#scope.postMessage(running.started);
+      this.#guard("the rehearsal", () => running.rehearse());
       this.#loop.run().then(() => this.#finish(), (error) => this.#fail(error));
     } catch (error) {
       this.#fail(error);
