@@ -190,14 +190,18 @@ export function showcase(world = new AdminWorld()): AdminWorld {
     grant(server, intranet, office2),
   ];
   for (let i = 0; i <= 40; i++) {
-    const wave = (seed: number) =>
-      Math.round(2e6 * i + 3e6 * Math.sin(i / 3 + seed) + 1e6 * Math.sin(i * seed));
+    const wave = (mean: number) =>
+      Math.round(mean * (10 * i + 20 * (1 - Math.cos(i / 4)) + 5 * (1 - Math.cos(i))));
     const at = NOW - (40 - i) * 10 - 3;
     world.handleReport(
       office1,
       report(
         [
-          reported(laptop, { rtt_ms: 11.8, bytes_in: 9e6 + wave(1), bytes_out: 1.2e9 + 12 * wave(2) }),
+          reported(laptop, {
+            rtt_ms: 11.8,
+            bytes_in: 9e6 + wave(175_000),
+            bytes_out: 1.2e9 + wave(9_000_000),
+          }),
           reported(belasMac, {
             path: "relayed",
             rtt_ms: 48.2,
