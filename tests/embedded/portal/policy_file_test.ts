@@ -4,7 +4,7 @@ import { FAR_FUTURE, names } from "../../../mod/embedded/portal/policy/policy.ts
 import { parsePolicy, PolicyError } from "../../../mod/embedded/portal/policy/file.ts";
 import { parseFilter } from "../../../mod/embedded/portal/policy/schema.ts";
 import { parseTarget } from "../../../mod/embedded/portal/policy/resource_address.ts";
-import { lineOf } from "../../../mod/embedded/portal/policy/toml_lines.ts";
+import { TomlLines } from "../../../mod/embedded/portal/policy/toml_lines.ts";
 
 const POLICY = `
 [account]
@@ -278,21 +278,23 @@ Deno.test("filters: ports are within range and in order", () => {
 
 Deno.test("lines are found in tables, arrays of tables, dotted and quoted keys", () => {
   const text = 'top = 1\n[a.b]\nx = 1\n[[c]]\ny = 1\n[[c]]\n"y" = 2\nz.w = 3\n';
-  assert.equal(lineOf(text, ["top"]), 1);
-  assert.equal(lineOf(text, ["a", "b", "x"]), 3);
-  assert.equal(lineOf(text, ["a", "b", "gone"]), 2);
-  assert.equal(lineOf(text, ["c", 0, "y"]), 5);
-  assert.equal(lineOf(text, ["c", 1, "y"]), 7);
-  assert.equal(lineOf(text, ["c", 1, "z", "w"]), 8);
-  assert.equal(lineOf(text, ["c", 1]), 6);
-  assert.equal(lineOf(text, ["d"]), undefined);
-  assert.equal(lineOf(text, ["c"]), 4);
+  const lines = new TomlLines(text);
+  assert.equal(lines.lineOf(["top"]), 1);
+  assert.equal(lines.lineOf(["a", "b", "x"]), 3);
+  assert.equal(lines.lineOf(["a", "b", "gone"]), 2);
+  assert.equal(lines.lineOf(["c", 0, "y"]), 5);
+  assert.equal(lines.lineOf(["c", 1, "y"]), 7);
+  assert.equal(lines.lineOf(["c", 1, "z", "w"]), 8);
+  assert.equal(lines.lineOf(["c", 1]), 6);
+  assert.equal(lines.lineOf(["d"]), undefined);
+  assert.equal(lines.lineOf(["c"]), 4);
   const nested =
     '[[a]]\n[a.b]\nx = 1\n[[a]]\nt = """\ny = 0\n"""\n[a.b]\ny = 1\n[[a.c]]\nz = 1\n[[a.c]]\nz = 2\n';
-  assert.equal(lineOf(nested, ["a", 0, "b", "x"]), 3);
-  assert.equal(lineOf(nested, ["a", 1, "y"]), 4);
-  assert.equal(lineOf(nested, ["a", 1, "b", "y"]), 9);
-  assert.equal(lineOf(nested, ["a", 1, "c", 1, "z"]), 13);
+  const inner = new TomlLines(nested);
+  assert.equal(inner.lineOf(["a", 0, "b", "x"]), 3);
+  assert.equal(inner.lineOf(["a", 1, "y"]), 4);
+  assert.equal(inner.lineOf(["a", 1, "b", "y"]), 9);
+  assert.equal(inner.lineOf(["a", 1, "c", 1, "z"]), 13);
 });
 
 Deno.test("any text: a policy or a PolicyError", () => {

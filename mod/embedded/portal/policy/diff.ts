@@ -44,7 +44,7 @@ export function diffPolicies(
   const [before, after] = [describePolicy(old), describePolicy(next)];
   return {
     changes: ENTRY_KINDS.flatMap((kind) => changesOf(kind, before[kind], after[kind])),
-    losses: old.actors.flatMap((actor) => lossesOf(actor, old, next, devices)),
+    losses: losses(old, next, devices),
   };
 }
 
@@ -98,22 +98,32 @@ function textOf(value: string | Secret | undefined): string | undefined {
   return value instanceof Secret ? value.value : value;
 }
 
-function lossesOf(
-  actor: ActorPolicy,
-  old: PortalPolicy,
-  next: PortalPolicy,
-  devices: readonly KnownDevice[],
-): AccessLoss[] {
-  const now = next.actors.find(({ name }) => name === actor.name);
-  const own = devices.filter(({ owner }) => owner === actor.name);
-  const seen = own.length > 0 ? own : [{ name: undefined, circumstances: undefined }];
-  return seen.flatMap(({ name, circumstances }) => {
-    const resources = old.resources.filter(({ id }) =>
-      mayUse(id, actor, old, circumstances) && !(now && mayUse(id, now, next, circumstances))
-    );
-    if (resources.length === 0) return [];
-    return [{ actor: actor.name, device: name, resources: resources.map((one) => one.name) }];
+function losses(old: PortalPolicy, next: PortalPolicy, devices: readonly KnownDevice[]): AccessLoss[] {
+  const actors = new Map(next.actors.map((actor) => [actor.name, actor]));
+  const changed = old.resources.filter(({ id }) => rightsTo(id, old) !== rightsTo(id, next));
+  const devicesOf = Map.groupBy(devices, ({ owner }) => owner);
+  return old.actors.flatMap((actor) => {
+    const now = actors.get(actor.name);
+    const isSame = now !== undefined && now.expiresAt === actor.expiresAt &&
+      now.groups.join("\n") === actor.groups.join("\n");
+    const resources = isSame ? changed : old.resources;
+    const seen = devicesOf.get(actor.name) ?? [{ name: undefined, circumstances: undefined }];
+    return seen.flatMap(({ name, circumstances }) => {
+      const lost = resources.filter(({ id }) =>
+        mayUse(id, actor, old, circumstances) && !(now && mayUse(id, now, next, circumstances))
+      );
+      if (lost.length === 0) return [];
+      return [{ actor: actor.name, device: name, resources: lost.map((one) => one.name) }];
+    });
   });
+}
+
+/** Equal texts mean equal rights to a resource. */
+function rightsTo(id: string, { resources, accessPolicies }: PortalPolicy): string {
+  const exists = resources.some((one) => one.id === id);
+  const rights = accessPolicies.filter(({ resourceId }) => resourceId === id)
+    .map(({ allow, conditions }) => [allow, conditions]);
+  return JSON.stringify([exists, rights]);
 }
 
 /** Without circumstances: whether it may in any. */

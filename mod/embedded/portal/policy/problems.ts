@@ -1,6 +1,6 @@
 /** What is wrong with a policy, and where: a line of the file, or an object that a verb made. */
 import type { PolicyObject } from "./objects.ts";
-import { lineOf } from "./toml_lines.ts";
+import { TomlLines } from "./toml_lines.ts";
 
 /** A TOML document as parsed, before anything is known of its shape. */
 export type RawDocument = Readonly<Record<string, unknown>>;
@@ -38,6 +38,7 @@ export function problemText(file: string, { line, object, key, message }: Policy
 export class Problems {
   readonly found: PolicyProblem[] = [];
   readonly #text: string;
+  #lines: TomlLines | undefined;
   readonly #document: RawDocument;
   readonly #objects: readonly PolicyObject[];
 
@@ -58,7 +59,7 @@ export class Problems {
   }
 
   lineOf(path: Path): number | undefined {
-    return lineOf(this.#text, path);
+    return (this.#lines ??= new TomlLines(this.#text)).lineOf(path);
   }
 
   add(path: Path, message: string): void {
