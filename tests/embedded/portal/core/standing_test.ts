@@ -159,3 +159,14 @@ Deno.test("a thousand resources with conditions cost a client's request no more 
   laptop.say("create_flow", { resource_id: resourceId(world, "r7") });
   assert.ok(read < 20, `${read} reads of policies`);
 });
+
+Deno.test("candidates that waited are nobody's when the grant is gone meanwhile", () => {
+  const world = new PortalWorld();
+  const cellar = world.connect("cellar"), laptop = world.connect("laptop");
+  authorize(world, laptop, cellar);
+  cellar.hangUp();
+  const candidates = ["candidate:1 1 udp 1 192.0.2.1 5000 typ host"];
+  laptop.say("broadcast_ice_candidates", { gateway_ids: [cellar.id], candidates });
+  world.reload(POLICY.replace('allow = ["everyone"]', 'allow = ["phone"]'));
+  assert.deepEqual(world.connect("cellar").heard(), ["phx_reply", "init"]);
+});
