@@ -15,12 +15,17 @@ export const CONTROL_OPTIONS = {
   },
 } as const satisfies OptionTable;
 
-/** Of the portal: where it serves verbs, and whether it was told to. */
-export function controlPlace(
-  values: Parameters<typeof controlPath>[0],
-): { readonly path: string; readonly required: boolean } | undefined {
+/** Where the portal serves verbs. */
+export interface ControlPlace {
+  readonly path: string;
+  /** Without the socket that was asked for, the portal doesn't start; without the others it can do. */
+  readonly chosenBy: "option" | "state" | "default";
+}
+
+export function controlPlace(values: Parameters<typeof controlPath>[0]): ControlPlace | undefined {
   if (values.control === "off") return undefined;
-  return { path: controlPath(values), required: values.control !== undefined || values.state !== undefined };
+  const chosenBy = values.control !== undefined ? "option" : values.state !== undefined ? "state" : "default";
+  return { path: controlPath(values), chosenBy };
 }
 
 /** Of a verb: where the portal is. */

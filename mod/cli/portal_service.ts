@@ -5,6 +5,8 @@ import { controlRoutes, type ControlSocket, openControlSocket } from "../embedde
 import { type PortalServer, type PortalServerOptions, startPortal } from "../embedded/portal/mod.ts";
 import { diffLines, type PolicyDiff } from "../embedded/portal/policy/diff.ts";
 import { PolicyError, problemText } from "../embedded/portal/policy/problems.ts";
+import { portalMetrics } from "./portal_metrics.ts";
+import type { ControlPlace } from "./control_options.ts";
 import { causeChain } from "./errors.ts";
 import { watchPolicyFiles } from "./policy_watch.ts";
 import type { Service } from "./session.ts";
@@ -15,13 +17,6 @@ const log = getLogger(["postern", "portal"]);
 export type PortalServiceOptions = Omit<PortalServerOptions, "onLog" | "policy"> & {
   readonly policy: string;
 };
-
-/** Where verbs reach the portal. */
-export interface ControlPlace {
-  readonly path: string;
-  /** It was asked for: without it the portal doesn't start. */
-  readonly required: boolean;
-}
 
 export interface PortalService extends Service {
   readonly server: PortalServer;
@@ -64,16 +59,7 @@ export async function portalService(
       server.suspended === undefined
         ? { ready: true, reason: "The portal is listening." }
         : { ready: false, reason: server.suspended },
-    metrics: () =>
-      Promise.resolve(
-        (["gateway", "client"] as const).map((role) => ({
-          name: "portal_devices",
-          kind: "gauge" as const,
-          help: "Devices that are connected to the embedded portal.",
-          value: server.online().filter((device) => device.role === role).length,
-          labels: { role },
-        })),
-      ),
+    metrics: () => Promise.resolve(portalMetrics(server)),
     async stop() {
       watch.close();
       await socket?.close();
@@ -86,7 +72,7 @@ export async function portalService(
 async function openControl(
   server: PortalServer,
   { policy, statePath }: PortalServiceOptions,
-  { path, required }: ControlPlace,
+  { path, chosenBy }: ControlPlace,
 ): Promise<ControlSocket | undefined> {
   const routes = controlRoutes(server.administration, {
     about: {
@@ -99,11 +85,13 @@ async function openControl(
     onChange: (what, diff) => logDiff(`${what}, asked by a verb`, diff),
   });
   try {
-    if (!required) await Deno.mkdir(dirname(path), { recursive: true, mode: 0o755 });
+    if (chosenBy === "default") await Deno.mkdir(dirname(path), { recursive: true, mode: 0o755 });
     return await openControlSocket(path, routes);
   } catch (error) {
-    if (required) throw error;
-    log.info("Verbs are not served", { reason: causeChain(error) });
+    if (chosenBy === "option") throw error;
+    // Whoever keeps state wants to manage it; others, such as a second portal here, may not even know of verbs.
+    const level = chosenBy === "state" ? "warn" : "info";
+    log[level]("Verbs are not served", { reason: causeChain(error) });
     return undefined;
   }
 }

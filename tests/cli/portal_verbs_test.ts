@@ -38,9 +38,9 @@ class Household implements AsyncDisposable {
     return this.#log;
   }
 
-  async start(): Promise<void> {
+  async start(state = this.state): Promise<void> {
     this.#log = "";
-    const options = ["--listen", "127.0.0.1:0", "--state", this.state];
+    const options = ["--listen", "127.0.0.1:0", "--state", state];
     this.#process = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-check", "--quiet", MAIN, "portal", ...options, this.policy],
       env: { NO_COLOR: "1" },
@@ -257,4 +257,21 @@ Deno.test("a second portal on the same state is refused, and a killed one's sock
   await home.kill();
   await home.start();
   assert.equal((await home.portal(["status"])).code, 0);
+});
+
+Deno.test("a control socket that was asked for must be there; beside a state file in too deep a folder it may be missing", async () => {
+  await using home = new Household();
+  const asked = await home.portal([
+    "--listen",
+    "127.0.0.1:0",
+    "--control",
+    `${home.folder}/none/x.sock`,
+    home.policy,
+  ]);
+  assert.equal(asked.code, 1);
+  assert.match(asked.stdout, /Failed to start portal: Cannot open the control socket .*none\/x\.sock/);
+  const deep = `${home.folder}/${"x".repeat(120)}`;
+  Deno.mkdirSync(deep);
+  await home.start(`${deep}/state.db`);
+  assert.match(home.log, /WARN portal: Verbs are not served .*longer than 107 bytes/);
 });
