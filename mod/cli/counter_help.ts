@@ -175,6 +175,13 @@ export const COUNTER_SECTIONS:
       relay_dropped_too_fast: "Dropped: above the bandwidth of one credential.",
       relay_dropped_socket_full: "Dropped: the socket took no more.",
     }],
+    ["Portal", {
+      portal_logins_admitted: "Logins of devices and relays that were let in.",
+      portal_logins_refused: "Logins refused for what they are: a wrong token, wrong parameters.",
+      portal_logins_postponed:
+        "Logins told to come back later: too many, too often, or nothing can be stored.",
+      portal_evicted_connections: "Connections of strangers closed to make room for others.",
+    }],
     ["Lab client", {
       drop_client_no_resource: "Dropped: no resource covers the destination.",
       drop_client_not_our_address: "Dropped: from the gateway, but not to our address.",

@@ -5,6 +5,8 @@
  *
  * WebSockets have proved a token. They are bounded too, by refusing more.
  */
+import type { Counters } from "../../../packet/counters.ts";
+
 export interface Closable {
   destroy(): void;
 }
@@ -23,11 +25,13 @@ export class ConnectionTable {
   readonly #pendingBySource = new Map<string, Set<Closable>>();
   readonly #socketsBySource = new Map<string, number>();
   #sockets = 0;
-  /** Connections that were closed to make room. */
-  evicted = 0;
+  readonly #counters: Counters;
+  readonly #evicted: number;
 
-  constructor(limits: TableLimits) {
+  constructor(limits: TableLimits, counters: Counters) {
     this.#limits = limits;
+    this.#counters = counters;
+    this.#evicted = counters.register("portal_evicted_connections");
   }
 
   get pending(): number {
@@ -74,7 +78,7 @@ export class ConnectionTable {
   }
 
   #evict(connection: Closable): void {
-    this.evicted++;
+    this.#counters.add(this.#evicted);
     this.remove(connection);
     connection.destroy();
   }

@@ -3,6 +3,7 @@
  * around {@link PortalCore}.
  */
 import type { WebSocket } from "ws";
+import { Counters } from "../../../packet/counters.ts";
 import type { Id } from "../../../portal/types.ts";
 import { LiveState } from "../admin/mod.ts";
 import { isProblem, type LoginAttempt, type Problem, temporary } from "../core/admission.ts";
@@ -55,6 +56,15 @@ export interface PortalServerOptions {
   readonly version?: string;
 }
 
+/** What the port has to do with. */
+export interface PortalLoad {
+  /** Connections that are no device's, now. */
+  readonly strangers: number;
+  /** WebSockets, now. */
+  readonly sockets: number;
+  readonly counters: ReadonlyMap<string, number>;
+}
+
 export interface PortalServer extends Portal {
   /** Base URL for devices, such as `ws://127.0.0.1:8443`. */
   readonly url: string;
@@ -63,6 +73,7 @@ export interface PortalServer extends Portal {
   readonly loopbackUrl: string | undefined;
   /** Why nobody is served at the moment, if so: the state can't be written. */
   readonly suspended: string | undefined;
+  readonly load: PortalLoad;
   readonly administration: Administration;
   /** Reads the policy file again, or takes the given policy. @throws PolicyError; then the old one stays in force */
   reload(policy?: PortalPolicy): PolicyDiff;
@@ -94,7 +105,11 @@ class Server implements PortalServer {
   readonly #runner: CoreRunner;
   readonly #core: PortalCore;
   readonly #limits = new LoginLimits();
-  readonly #table = new ConnectionTable(CONNECTIONS);
+  readonly #counters = new Counters();
+  readonly #admitted = this.#counters.register("portal_logins_admitted");
+  readonly #refused = this.#counters.register("portal_logins_refused");
+  readonly #postponed = this.#counters.register("portal_logins_postponed");
+  readonly #table = new ConnectionTable(CONNECTIONS, this.#counters);
   readonly #listeners: HttpListener[] = [];
   readonly #keeper: PolicyKeeper;
   readonly #administrator: Administrator;
@@ -189,6 +204,12 @@ class Server implements PortalServer {
     return this.#runner.suspended?.message;
   }
 
+  get load(): PortalLoad {
+    const { names, values } = this.#counters;
+    const counters = new Map(names.map((name, index) => [name, values[index]!]));
+    return { strangers: this.#table.pending, sockets: this.#table.sockets, counters };
+  }
+
   get administration(): Administration {
     return this.#administrator;
   }
@@ -274,15 +295,15 @@ class Server implements PortalServer {
     const peer = this.#proxies.peer(request.headers, remote);
     const attempt = loginAttempt(request, this.#basePath, peer);
     if (!attempt) return new Response("There is nothing here.", { status: 404 });
-    if (this.#stopped || this.#runner.suspended) return refusal(temporary("Try again later."), BUSY_SECONDS);
+    if (this.#stopped || this.#runner.suspended) return this.#postpone("Try again later.", BUSY_SECONDS);
     const source = sourceOf(peer.ip), now = performance.now() / 1000;
     const admission = this.#core.admit(attempt);
     if (isProblem(admission)) return this.#refuse(attempt, admission, source, now);
     const externalId = admission.role === "relay" ? admission.name : admission.externalId;
     const wait = this.#limits.admitted(admission.tokenHash, externalId, now);
-    if (wait > 0) return refusal(temporary("This device comes too often."), wait);
+    if (wait > 0) return this.#postpone("This device comes too often.", wait);
     const release = this.#table.open(source);
-    if (!release) return refusal(temporary("There are too many connections."), BUSY_SECONDS);
+    if (!release) return this.#postpone("There are too many connections.", BUSY_SECONDS);
     try {
       const id = this.#runner.run((core, now) => core.handleOpen(admission, now));
       if (typeof id === "number") return this.#welcome(id, release);
@@ -291,13 +312,14 @@ class Server implements PortalServer {
     } catch {
       // It could not be stored, which is logged.
       release();
-      return refusal(temporary("Try again later."), BUSY_SECONDS);
+      return this.#postpone("Try again later.", BUSY_SECONDS);
     }
   }
 
   #welcome(id: number, release: () => void): UpgradeAnswer {
     return {
       accept: (socket: WebSocket) => {
+        this.#counters.add(this.#admitted);
         socket.once("close", release);
         this.#runner.open(id, socket);
       },
@@ -308,10 +330,16 @@ class Server implements PortalServer {
     };
   }
 
+  #postpone(detail: string, seconds: number): Response {
+    this.#counters.add(this.#postponed);
+    return refusal(temporary(detail), seconds);
+  }
+
   /** Says why, as often as somebody honest would ask; then only to come back later. */
   #refuse({ role }: LoginAttempt, problem: Problem, source: string, now: number): Response {
     const wait = this.#limits.refused(source, now);
-    if (wait > 0) return refusal(temporary("Too many attempts."), wait);
+    if (wait > 0) return this.#postpone("Too many attempts.", wait);
+    this.#counters.add(this.#refused);
     this.#log("warning", `Refused a ${role}: ${problem.status} ${problem.code}, ${problem.detail}`);
     return refusal(problem);
   }
