@@ -31,7 +31,7 @@ const IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_TXQLEN = 13, IFLA_AF_SPEC = 26, IFLA_G
 const IFLA_INET6_ADDR_GEN_MODE = 8, IN6_ADDR_GEN_MODE_NONE = 1;
 const IFF_UP = 1;
 const IFA_ADDRESS = 1, IFA_LOCAL = 2;
-const RTA_DST = 1, RTA_OIF = 4, RTA_TABLE = 15;
+const RTA_DST = 1, RTA_OIF = 4, RTA_PREFSRC = 7, RTA_TABLE = 15;
 const RTPROT_KERNEL = 2, RTPROT_STATIC = 4, RTN_UNICAST = 1;
 const FRA_IIFNAME = 3, FRA_OIFNAME = 17, FRA_FWMARK = 10, FRA_TABLE = 15, FRA_FWMASK = 16, FRA_PROTOCOL = 21;
 const FIB_RULE_INVERT = 2, FR_ACT_TO_TBL = 1;
@@ -178,6 +178,21 @@ export function encodeGetRoutes(of: IpFamily): Uint8Array {
   const header = new Uint8Array(RTMSG_SIZE);
   header[0] = of === 4 ? AF_INET : AF_INET6;
   return header;
+}
+
+/** For the route that a packet to `destination` would take. */
+export function encodeGetRouteTo(destination: Uint8Array): Uint8Array {
+  const header = new Uint8Array(RTMSG_SIZE);
+  header[0] = family(destination);
+  header[1] = destination.length * 8;
+  return encodeBody(header, [{ type: RTA_DST, value: destination }]);
+}
+
+/** The address that packets on this route come from; undefined when `body` doesn't say. */
+export function decodeRouteSource(body: Uint8Array): Uint8Array | undefined {
+  if (body.length < RTMSG_SIZE) return undefined;
+  const source = decodeAttributes(body, RTMSG_SIZE).get(RTA_PREFSRC)?.slice();
+  return source?.length === 4 || source?.length === 16 ? source : undefined;
 }
 
 /** Undefined when `body` is no route through an interface to a prefix. */

@@ -21,11 +21,13 @@ import {
   decodeAddress,
   decodeLink,
   decodeRoute,
+  decodeRouteSource,
   decodeRule,
   encodeAddress,
   encodeGetAddresses,
   encodeGetLink,
   encodeGetRoutes,
+  encodeGetRouteTo,
   encodeGetRules,
   encodeLinkChange,
   encodeRoute,
@@ -108,6 +110,17 @@ export class RouteSocket {
   /** Routes through interfaces, in every table. */
   routes(family: IpFamily): Route[] {
     return this.#list(RTM_GETROUTE, encodeGetRoutes(family), "the routes", decodeRoute);
+  }
+
+  /** This host's address from which it would send to `destination`; undefined when it wouldn't know how. */
+  sourceTowards(destination: Uint8Array): Uint8Array | undefined {
+    try {
+      const [answer] = this.#socket.request(RTM_GETROUTE, 0, encodeGetRouteTo(destination));
+      return answer && decodeRouteSource(answer.body);
+    } catch (error) {
+      if (error instanceof NetlinkError) return undefined;
+      throw error;
+    }
   }
 
   addRoute(route: Route): Outcome {

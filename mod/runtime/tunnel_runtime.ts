@@ -12,7 +12,7 @@ import { getLogger } from "@logtape/logtape";
 import { EventFd } from "../../ffi/poll.ts";
 import { Counters } from "../packet/mod.ts";
 import type { PortalConnection } from "../portal/io/portal_io.ts";
-import type { ClientCommand, ClientEvent, GatewayCommand, GatewayEvent } from "../portal/types.ts";
+import type { ClientCommand, ClientEvent, GatewayCommand, GatewayEvent, Relay } from "../portal/types.ts";
 import { FLOW_RECORDS_UNWRITTEN, FlowReceipt } from "./flow_outbox.ts";
 import { FlowSink, openTarget } from "./flow_sink.ts";
 import { type FromData, Mailbox, type StartMessage, type ToData } from "./messages.ts";
@@ -248,7 +248,10 @@ class TunnelRuntime implements Runtime {
     logProxy(this.#options.portal.proxy);
     try {
       this.#portal = this.#openPortal({ ...this.#options.portal, publicKey }, {
-        onEvent: (event) => this.#tell({ type: "portal", event }),
+        onEvent: (event) => {
+          const { relayPlaces } = this.#options;
+          this.#tell({ type: "portal", event: relayPlaces ? withRelays(event, relayPlaces) : event });
+        },
         onJoined: () => log.info("Connected to portal"),
         onDown: (down) => {
           this.#portalTrouble = `The portal is out of reach: ${down.reason}`;
@@ -282,4 +285,17 @@ class TunnelRuntime implements Runtime {
     this.#ended.resolve(reason);
     this.stop();
   }
+}
+
+/** The event with its relays changed, if it names any. */
+function withRelays<Event extends GatewayEvent | ClientEvent>(
+  event: Event,
+  change: (relay: Relay) => Relay,
+): Event {
+  if (event.type === "init") {
+    return { ...event, init: { ...event.init, relays: event.init.relays.map(change) } };
+  }
+  if (event.type !== "relays_presence") return event;
+  const { presence } = event;
+  return { ...event, presence: { ...presence, connected: presence.connected.map(change) } };
 }

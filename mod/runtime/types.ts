@@ -2,7 +2,7 @@
 import type { NodeStatus } from "../node/mod.ts";
 import type { Counters } from "../packet/mod.ts";
 import type { PortalOptions } from "../portal/io/portal_io.ts";
-import type { TunnelInterface } from "../portal/types.ts";
+import type { Relay, TunnelInterface } from "../portal/types.ts";
 import type { NameReply, NameRequest } from "./messages.ts";
 
 /** The operating system's side of the tunnel: addresses, routes, rules, forwarding. Implemented by `mod/host/`. */
@@ -47,6 +47,8 @@ export interface RuntimeOptions {
   readonly portal: PortalIdentity;
   readonly tunnel: TunnelOptions;
   readonly host: TunnelHost;
+  /** Where a relay is to be reached instead of where the portal says; undefined: as it says. */
+  readonly relayPlaces?: ((relay: Relay) => Relay) | undefined;
   /** Where a gateway's flow records go: a path, or "stdout"; undefined = nowhere. */
   readonly flowLogs?: string | undefined;
 }

@@ -29,6 +29,19 @@ Deno.test("BINDING needs no credential and answers with the mapped address only"
   }
 });
 
+Deno.test("a client on the relay's own host, behind the same NAT, is mapped to the public address", () => {
+  const own = address("192.168.88.2:52625"), outside = `${RELAY_V4}:52625`;
+  const client = new RawClient({ localAddresses: [own.ip] }, own);
+  const binding = encodeStun({
+    class: "request",
+    method: Method.BINDING,
+    transactionId: new Uint8Array(12),
+    attributes: [],
+  });
+  equal(client.raw(binding)!.xorMappedAddress?.key, outside);
+  equal(client.allocate().xorMappedAddress?.key, outside);
+});
+
 Deno.test("the first ALLOCATE without nonce is challenged with a signed 401 that names realm and nonce", () => {
   const answer = new RawClient().request(Method.ALLOCATE, [UDP, BOTH]);
   equal(answer.errorCode?.code, 401);

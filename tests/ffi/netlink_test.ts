@@ -15,9 +15,11 @@ import {
   decodeAddress,
   decodeLink,
   decodeRoute,
+  decodeRouteSource,
   decodeRule,
   encodeAddress,
   encodeGetLink,
+  encodeGetRouteTo,
   encodeLinkChange,
   encodeRoute,
   encodeRule,
@@ -80,6 +82,16 @@ Deno.test("a route is static, without gateway, in its own table", () => {
     hex("02 0b 00 00 00 04 00 01 00000000 | 0800 0100 64400000 | 0800 0400 05000000 | 0800 0f00 00fd2120"),
   );
   assert.deepEqual(decodeRoute(bytes), route);
+});
+
+Deno.test("the question for a route names where to; the answer's source is the address that packets come from", () => {
+  assert.deepEqual(
+    encodeGetRouteTo(Uint8Array.of(203, 0, 113, 7)),
+    hex("02 20 00 00 00 00 00 00 00000000 | 0800 0100 cb007107"),
+  );
+  const answer = hex("02 20 00 00 00 00 00 00 00000000 | 0800 0100 cb007107 | 0800 0700 c0a85802");
+  assert.deepEqual(decodeRouteSource(answer), Uint8Array.of(192, 168, 88, 2));
+  assert.equal(decodeRouteSource(answer.subarray(0, 20)), undefined);
 });
 
 Deno.test("the rule sends everything unmarked to the table", () => {

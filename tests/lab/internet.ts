@@ -18,6 +18,7 @@ import {
   type CableEnd,
   type Host,
   type NatKind,
+  type NatOptions,
   setLoss,
   setNat,
   Testbed,
@@ -74,9 +75,13 @@ export class Internet implements AsyncDisposable {
   }
 
   /** Makes a customer's router a NAT of this kind. */
-  nat(router: CustomerNat, kind: NatKind): Promise<void> {
+  nat(
+    router: CustomerNat,
+    kind: NatKind,
+    more: Pick<NatOptions, "forwards" | "hairpin"> = {},
+  ): Promise<void> {
     const { publicAddress, subnet } = CUSTOMERS[router];
-    return setNat(this.host(router), { kind, publicAddress, inside: `192.168.${subnet}.2` });
+    return setNat(this.host(router), { kind, publicAddress, inside: `192.168.${subnet}.2`, ...more });
   }
 
   /** Whether the client's first network lets UDP out only to the relays. */

@@ -18,6 +18,7 @@ import {
   TUNNEL_OPTIONS,
   tunnelOptions,
 } from "../tunnel_options.ts";
+import { ownRelayPlaces } from "../own_relay.ts";
 import { gatewayService } from "../gateway_service.ts";
 import { systemFacts } from "../../host/mod.ts";
 import { readFileIfAny } from "../files.ts";
@@ -86,6 +87,7 @@ export const up: Command = {
           masquerade: !options.noMasquerade,
           raiseBuffers: !options.noIncreaseBuffers,
           flowLogs,
+          relayPlaces: ownRelayPlaces(relay.policy),
         });
         services.push(gateway);
       } catch (error) {

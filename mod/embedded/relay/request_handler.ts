@@ -116,7 +116,7 @@ export class RequestHandler {
     const authenticator = this.#authenticator, bucket = authenticator.bucketOf(this.#clientPath.words, 0);
     if (request.method === Method.BINDING) {
       if (hasAllocation && !authenticator.admits(bucket, now)) return undefined;
-      return authenticator.answerStranger(request, bindingAnswer(request, client), bucket, now);
+      return authenticator.answerStranger(request, bindingAnswer(request, this.#mapped(client)), bucket, now);
     }
     const credential = authenticator.authenticate(request, client, bucket, !hasAllocation, now);
     if (credential === undefined || credential instanceof Uint8Array) return credential;
@@ -178,7 +178,11 @@ export class RequestHandler {
     now: number,
   ): StunAttribute[] | Refusal {
     const transaction = transactionKey(request.transactionId);
-    if (existing) return existing.transaction === transaction ? granted(existing, now) : new Refusal(437);
+    if (existing) {
+      return existing.transaction === transaction
+        ? granted(existing, this.#mapped(client), now)
+        : new Refusal(437);
+    }
     if (request.requestedTransport !== TRANSPORT_UDP) return new Refusal(400);
     const { requestedFamily, additionalFamily } = request;
     if (additionalFamily !== undefined && (requestedFamily !== undefined || additionalFamily !== 6)) {
@@ -212,7 +216,7 @@ export class RequestHandler {
       sources: this.#options.sources,
       expiresAt: now + grantedLifetime(request.lifetime) * 1000,
     });
-    return granted(allocation, now);
+    return granted(allocation, this.#mapped(client), now);
   }
 
   #refresh(request: StunMessage, allocation: RelayAllocation, now: number): StunAttribute[] | Refusal {
@@ -264,6 +268,17 @@ export class RequestHandler {
     return new Refusal(403);
   }
 
+  /**
+   * Where others see `client`. One on this very host is behind the NAT that we are behind, with the same port: for a
+   * forwarded port that is certain, and else what home routers do.
+   */
+  #mapped(client: SocketAddress): SocketAddress {
+    const outside = this.#options.publicAddresses[client.family];
+    return outside && this.#options.localAddresses.has(client.ip)
+      ? SocketAddress.fromBytes(outside, client.port)
+      : client;
+  }
+
   #isOwn(peer: SocketAddress): boolean {
     const own = this.#options.publicAddresses[peer.family];
     return own !== undefined && own.every((byte, i) => byte === peer.bytes[i]);
@@ -271,7 +286,7 @@ export class RequestHandler {
 }
 
 /** RFC 8489 §12: needs no credential. */
-function bindingAnswer(request: StunMessage, client: SocketAddress): Uint8Array {
+function bindingAnswer(request: StunMessage, mapped: SocketAddress): Uint8Array {
   if (request.unknownRequired.length > 0) {
     return errorAnswer(request, new Refusal(420, request.unknownRequired), []);
   }
@@ -279,15 +294,15 @@ function bindingAnswer(request: StunMessage, client: SocketAddress): Uint8Array 
     class: "success",
     method: Method.BINDING,
     transactionId: request.transactionId,
-    attributes: [[A.XOR_MAPPED_ADDRESS, client]],
+    attributes: [[A.XOR_MAPPED_ADDRESS, mapped]],
   });
 }
 
-function granted(allocation: RelayAllocation, now: number): StunAttribute[] {
+function granted(allocation: RelayAllocation, mapped: SocketAddress, now: number): StunAttribute[] {
   const attributes: StunAttribute[] = [];
   if (allocation.v4) attributes.push([A.XOR_RELAYED_ADDRESS, allocation.v4]);
   if (allocation.v6) attributes.push([A.XOR_RELAYED_ADDRESS, allocation.v6]);
-  attributes.push([A.XOR_MAPPED_ADDRESS, allocation.client]);
+  attributes.push([A.XOR_MAPPED_ADDRESS, mapped]);
   attributes.push([A.LIFETIME, Math.ceil((allocation.expiresAt - now) / 1000)]);
   return attributes;
 }

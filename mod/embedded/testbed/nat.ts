@@ -24,6 +24,8 @@ export interface NatOptions {
   /** The one host inside that forwarded ports (and everything, for `fullcone`) lead to. */
   readonly inside: string;
   readonly forwards?: readonly PortForward[];
+  /** Whether a host inside reaches forwarded ports by the public address, as many home routers don't let it. */
+  readonly hairpin?: boolean;
 }
 
 const TABLE = "nat";
@@ -40,7 +42,7 @@ export async function forgetMappings(router: Host): Promise<void> {
   await router.run(["conntrack", "-F"]);
 }
 
-function ruleset({ kind, publicAddress, inside, forwards = [] }: NatOptions): string {
+function ruleset({ kind, publicAddress, inside, forwards = [], hairpin = true }: NatOptions): string {
   const pick = kind === "symmetric" ? "random,fully-random" : kind === "conemap" ? "to :20000-30000" : "";
   const ports = kind === "conemap" ? "meta l4proto { tcp, udp }" : "";
   const all = kind === "fullcone" ? [{ protocol: "udp", ports: "1024-65535" }, ...forwards] : forwards;
@@ -53,7 +55,7 @@ ${dnat.join("\n")}
   }
   chain post { type nat hook postrouting priority srcnat; policy accept;
     # Hairpin: a host inside that uses the public address must look as it would from outside.
-    oifname != "wan" ip saddr ${inside} ct status dnat snat ip to ${publicAddress}
+    oifname != "wan" ip saddr ${inside} ct status dnat ${hairpin ? `snat ip to ${publicAddress}` : "drop"}
     oifname "wan" meta nfproto ipv4 ${ports} masquerade ${pick}
     oifname "wan" meta nfproto ipv4 masquerade
   }

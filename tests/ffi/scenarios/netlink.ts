@@ -35,6 +35,10 @@ for (const family of [4, 6] as const) {
   assert.deepEqual([routes.addRule(rule), routes.addRule(rule)], ["done", "already"]);
 }
 
+// Unmarked packets to peers come from the tunnel's address; nothing leads anywhere else.
+assert.deepEqual(routes.sourceTowards(parsePrefix("100.64.5.5").address), v4.address);
+assert.equal(routes.sourceTowards(parsePrefix("192.0.2.1").address), undefined);
+
 // What the kernel now has, by our own eyes and by iproute2's
 assert.deepEqual(routes.addresses(link.index).map(formatPrefix).sort(), [
   "100.64.0.1/32",

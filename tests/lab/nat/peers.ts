@@ -8,7 +8,7 @@ const SECOND_SECRET = "lab-second-relay-00001";
 const START_MS = 15_000;
 
 /** UDP passes the client's first router only from and to a relay's own port. */
-export async function blockPeers({ internet }: Product): Promise<void> {
+export async function blockPeers({ internet }: Pick<Product, "internet">): Promise<void> {
   await internet.host("natc").nft(
     `table inet udpblock { chain forward_ { type filter hook forward priority -10; policy accept;
     udp dport 3478 accept
