@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { type Channel, Socket } from "phoenix";
+import { WebSocket } from "ws";
 import { type PortalServer, startPortal } from "../../mod/embedded/portal/mod.ts";
 import { CLIENT_KEY, GATEWAY_KEY } from "../portal/support.ts";
 import { POLICY, policyOf, RELAY } from "../embedded/portal/portal_world.ts";
@@ -11,6 +12,13 @@ import { POLICY, policyOf, RELAY } from "../embedded/portal/portal_world.ts";
 const TOKENS = { gateway: "gateway-token-0123456789", client: "laptop-token-0123456789" };
 const KEYS = { gateway: GATEWAY_KEY, client: CLIENT_KEY };
 const PATIENCE = 5_000;
+
+/** As old clients must say which version they are. */
+class VersionedSocket extends WebSocket {
+  constructor(url: string | URL, protocols?: string | string[]) {
+    super(url, protocols, { headers: { "user-agent": "Debian/13 connlib/1.5.0 (x86_64)" } });
+  }
+}
 
 interface Visitor {
   readonly socket: Socket;
@@ -25,6 +33,7 @@ async function visit(server: PortalServer, role: "gateway" | "client", path: str
   const socket = new Socket(`${server.url}${path}`, {
     params: { token: TOKENS[role], external_id: `phoenix ${role}`, name: role, public_key: KEYS[role] },
     vsn: "1.0.0",
+    transport: VersionedSocket,
     encode: (message: object, done: (text: string) => void) => done(JSON.stringify(message)),
     decode: (text: string, done: (message: object) => void) => done(JSON.parse(text)),
     heartbeatIntervalMs: 200,
