@@ -114,6 +114,9 @@ Deno.test({
           });
         }
         assert.deepEqual(page.complaints, []);
+        // The measure itself: text in the colour of lines would be found.
+        await page.evaluate(`document.documentElement.style.setProperty("--soft", "var(--line)")`);
+        assert.notDeepEqual(await page.evaluate(FAINT_TEXTS), []);
       }
     } finally {
       await chromium.close();
