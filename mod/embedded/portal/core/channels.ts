@@ -44,6 +44,8 @@ export class Channels {
   readonly #held = new HeldSignals();
   /** Client processes that have joined in this run of a portal that keeps nothing. */
   readonly #met = new Set<string>();
+  /** That there is no relay. */
+  #hasWarned = false;
 
   constructor(state: PortalState, now: number) {
     this.#state = state;
@@ -108,8 +110,19 @@ export class Channels {
     for (const { from, kind, candidates } of this.#held.take(socket.member, now)) {
       if (this.#standing(socket.member, from) !== undefined) this.#signal(socket, from.id, kind, candidates);
     }
+    this.#checkRelays(socket);
     const version = admission.version?.join(".") ?? "of unknown version";
     this.#state.log("info", `${this.#state.describe(socket)} joined, ${version}, ${device.ipv4}.`);
+  }
+
+  /** Without a relay devices only find each other on one network, and old clients reconnect for ever (spec §4.7). */
+  #checkRelays({ sentRelays }: Connection): void {
+    if (sentRelays.length > 0) this.#hasWarned = false;
+    else if (!this.#hasWarned) {
+      this.#hasWarned = true;
+      const text = "There is no relay: clients can't connect. Start one, or name one in the policy.";
+      this.#state.log("warning", text);
+    }
   }
 
   /** The newest connection of a device is the device. */

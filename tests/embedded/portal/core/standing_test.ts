@@ -170,3 +170,16 @@ Deno.test("candidates that waited are nobody's when the grant is gone meanwhile"
   world.reload(POLICY.replace('allow = ["everyone"]', 'allow = ["phone"]'));
   assert.deepEqual(world.connect("cellar").heard(), ["phx_reply", "init"]);
 });
+
+Deno.test("a portal without any relay says so when somebody joins, once", () => {
+  const world = new PortalWorld();
+  const warnings = () =>
+    world.events.filter((one) => one.type === "log" && one.level === "warning" && /no relay/.test(one.text))
+      .length;
+  world.connect("cellar");
+  assert.equal(warnings(), 0);
+  world.core.setRelays([]);
+  world.connect("laptop");
+  world.connect("phone", { publicKey: publicKey(3) });
+  assert.equal(warnings(), 1);
+});
