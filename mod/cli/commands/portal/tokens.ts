@@ -29,7 +29,9 @@ export const TOKEN_VERBS: readonly Verb[] = [
     run: async ({ options, portal }) => {
       const tokens = await portal<TokenView[]>("GET", ["tokens"]);
       if (options.json) return printJson(tokens);
-      const rows = tokens.map((one) => [one.id, one.role, one.owner, ...times(one), one.devices.join(", ")]);
+      const rows = tokens.map((
+        one,
+      ) => [one.id, one.role, ownerText(one), ...times(one), one.devices.join(", ")]);
       print(["ID", "ROLE", "OF", "MADE (UTC)", "EXPIRES", "DEVICES"], rows);
     },
   }),
@@ -114,7 +116,7 @@ export const TOKEN_VERBS: readonly Verb[] = [
       if (options.json) return printJson(sessions);
       const rows = sessions.map((one) => [
         one.id,
-        one.owner,
+        ownerText(one),
         one.provider ?? "",
         ...times(one),
         one.devices.join(", "),
@@ -186,6 +188,10 @@ export const TOKEN_VERBS: readonly Verb[] = [
     },
   }),
 ];
+
+function ownerText({ owner, isOrphan }: TokenView): string {
+  return isOrphan ? `${owner} (not in the policy)` : owner;
+}
 
 function times({ createdAt, expiresAt }: TokenView): [made: string, expires: string] {
   return [timeText(createdAt), expiresAt >= FAR_FUTURE ? "never" : timeText(expiresAt)];

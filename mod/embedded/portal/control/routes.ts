@@ -86,15 +86,17 @@ export function controlRoutes(administration: Administration, options: ControlOp
     return changed(c, `Removed ${kind} "${name}"`, administration.removeObject(kind, name));
   });
 
-  const tokens = (which: (token: TokenRecord) => boolean) =>
-    portal.tokens().filter(which).map((one) => tokenView(one, portal.devices()));
+  const tokens = (which: (token: TokenRecord) => boolean) => {
+    const devices = portal.devices();
+    return portal.tokens().filter(which).map((one) => tokenView(one, portal.policy, devices));
+  };
   app.get("/tokens", (c) => c.json(tokens(({ providerId }) => providerId === undefined)));
   app.post("/tokens", async (c) => {
     const { name, role, expiresAt } = await body(c, BODIES.createToken);
     const owner = ownerOf(portal.policy, name, role);
     const { token, record } = createToken(portal, owner, expiresAt);
     onChange?.(`Made a token of ${owner.role} "${name}"`, undefined);
-    return c.json({ token, ...tokenView(record, []), replaced: [] });
+    return c.json({ token, ...tokenView(record, portal.policy, []), replaced: [] });
   });
   app.post("/tokens/rotate", async (c) => {
     const { name, role, grace } = await body(c, BODIES.rotateToken);
@@ -103,7 +105,7 @@ export function controlRoutes(administration: Administration, options: ControlOp
     const old = one ? [one] : tokensOf(portal, owner);
     const { token, record, replaced } = rotateToken(administration, old, owner, grace);
     onChange?.(`Rotated the token of ${owner.role} "${owner.owner}"`, undefined);
-    return c.json({ token, ...tokenView(record, []), replaced });
+    return c.json({ token, ...tokenView(record, portal.policy, []), replaced });
   });
   app.delete("/tokens/:id", (c) => {
     const id = c.req.param("id");

@@ -19,6 +19,8 @@ export interface TokenView {
   readonly id: string;
   readonly role: "gateway" | "client";
   readonly owner: string;
+  /** The policy has no such owner at the moment: the token works again when it comes back. */
+  readonly isOrphan: boolean;
   /** Undefined: made by a verb. */
   readonly provider: string | undefined;
   /** Unix seconds. */
@@ -81,10 +83,20 @@ function plain(values: EntryDescription): Record<string, string> {
 
 export function tokenView(
   { id, role, owner, providerId, createdAt, expiresAt }: TokenRecord,
+  policy: PortalPolicy,
   devices: readonly DeviceDetails[],
 ): TokenView {
-  const with_ = devices.filter(({ session }) => session?.tokenId === id).map(({ name }) => name);
-  return { id, role, owner, provider: providerId, createdAt, expiresAt, devices: with_ };
+  const owners: readonly { readonly name: string }[] = role === "gateway" ? policy.gateways : policy.actors;
+  return {
+    id,
+    role,
+    owner,
+    isOrphan: !owners.some(({ name }) => name === owner),
+    provider: providerId,
+    createdAt,
+    expiresAt,
+    devices: devices.filter(({ session }) => session?.tokenId === id).map(({ name }) => name),
+  };
 }
 
 export function deviceView(device: DeviceDetails, { sites }: PortalPolicy): DeviceView {

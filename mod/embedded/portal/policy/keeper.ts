@@ -6,7 +6,7 @@
  */
 import { dirname, resolve } from "node:path";
 import { policyOfSnapshot, type PolicySnapshot, readPolicy } from "./io.ts";
-import { parseDocument } from "./file.ts";
+import { parseDocument, PolicyError } from "./file.ts";
 import { mergeObjects, type ObjectKind, type PolicyObject, referrers } from "./objects.ts";
 import type { PortalPolicy } from "./policy.ts";
 import { Refusal } from "./refusal.ts";
@@ -51,8 +51,15 @@ export class PolicyKeeper {
 
   /** The file as it is now. @throws PolicyError */
   read(): Draft {
-    const { objects } = this.#current;
-    return this.#path === undefined ? this.#current : { ...readPolicy(this.#path, objects), objects };
+    const { objects, snapshot: old } = this.#current;
+    if (this.#path === undefined) return this.#current;
+    const { policy, snapshot } = readPolicy(this.#path, objects);
+    // Some editors and copies empty a file before they write it: that must not throw everybody out.
+    if (snapshot.text.trim() === "" && old !== undefined && old.text.trim() !== "") {
+      const message = "it is empty, so it is not taken; if that is meant, write a comment into it";
+      throw new PolicyError(this.#path, [{ line: undefined, key: "", message }]);
+    }
+    return { policy, snapshot, objects };
   }
 
   /** Another policy instead of the present one. */

@@ -215,6 +215,35 @@ Deno.test("preview says what a file would change and changes nothing; reload doe
   assert.equal(portal.server.policy.sites.length, 1);
 });
 
+Deno.test("an emptied file is not taken: it is probably being written", async () => {
+  await using portal = await portalFixture();
+  Deno.writeTextFileSync(portal.policyPath, "\n");
+  const refused = await portal.call("POST", "/reload");
+  assert.equal(refused.status, 422);
+  assert.match(
+    refused.body.problems[0]!,
+    /it is empty, so it is not taken; if that is meant, write a comment/,
+  );
+  assert.equal(portal.server.policy.sites.length, 1);
+  Deno.writeTextFileSync(portal.policyPath, "# Nobody.\n");
+  assert.equal((await portal.call("POST", "/reload")).status, 200);
+  assert.equal(portal.server.policy.sites.length, 0);
+});
+
+Deno.test("a token whose owner is gone from the file is listed as such, and works again with the owner", async () => {
+  await using portal = await portalFixture();
+  await portal.call("POST", "/tokens", { name: "laptop" });
+  const orphans = async () =>
+    (await portal.call<TokenView[]>("GET", "/tokens")).body.map((one) => one.isOrphan);
+  assert.deepEqual(await orphans(), [false]);
+  Deno.writeTextFileSync(portal.policyPath, '[[site]]\nname = "home"\n');
+  await portal.call("POST", "/reload");
+  assert.deepEqual(await orphans(), [true]);
+  Deno.writeTextFileSync(portal.policyPath, POLICY);
+  await portal.call("POST", "/reload");
+  assert.deepEqual(await orphans(), [false]);
+});
+
 Deno.test("a verb doesn't bring half an edit of the file along", async () => {
   await using portal = await portalFixture();
   Deno.writeTextFileSync(portal.policyPath, "[[site");
