@@ -64,6 +64,9 @@ export async function rawResponse(response: Response): Promise<string> {
   return lines.join("\r\n");
 }
 
-function pathOf(url: string | undefined): string {
-  return url?.startsWith("/") ? url : "/";
+/** Path and query, also of a URL in absolute form (RFC 9112 §3.2.2). */
+function pathOf(url = "/"): string {
+  if (url.startsWith("/")) return url;
+  const { pathname, search } = new URL(url);
+  return pathname + search;
 }

@@ -139,6 +139,7 @@ export class HttpListener {
   }
 
   async #request(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.on("error", () => response.destroy());
     try {
       const head = requestHead(message);
       if (!head) return void response.writeHead(400).end();

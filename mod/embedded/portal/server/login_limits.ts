@@ -11,13 +11,16 @@ import { TokenBuckets } from "./token_buckets.ts";
 const DEVICE = { burst: 10, seconds: 1 };
 /** Of one token, whose devices may be many. */
 const TOKEN = { burst: 2_000, seconds: 0.02 };
-/** Wrong tokens of one source, answered with the truth and logged. */
+/** Wrong tokens of one source, answered with the truth. */
 const REFUSED = { burst: 20, seconds: 3 };
+/** Lines about refusals in the log, whoever caused them. */
+const LINES = { burst: 100, seconds: 2 };
 
 export class LoginLimits {
   readonly #devices = new TokenBuckets(DEVICE);
   readonly #tokens = new TokenBuckets(TOKEN);
   readonly #refused = new TokenBuckets(REFUSED);
+  readonly #lines = new TokenBuckets(LINES);
 
   /**
    * A device with a good token wants in.
@@ -32,5 +35,10 @@ export class LoginLimits {
   /** A device was refused. @returns 0, or the seconds after which its source may try again */
   refused(source: string, now: number): number {
     return this.#refused.take(source, now);
+  }
+
+  /** Whether another refusal is worth a line; the counters count them all. */
+  isWorthALine(now: number): boolean {
+    return this.#lines.take("", now) === 0;
   }
 }

@@ -340,6 +340,7 @@ class Server implements PortalServer {
     const wait = this.#limits.refused(source, now);
     if (wait > 0) return this.#postpone("Too many attempts.", wait);
     this.#counters.add(this.#refused);
+    if (!this.#limits.isWorthALine(now)) return refusal(problem);
     this.#log("warning", `Refused a ${role}: ${problem.status} ${problem.code}, ${problem.detail}`);
     return refusal(problem);
   }

@@ -70,7 +70,8 @@ export async function checkCsrf(c: Context): Promise<boolean> {
     if (hostOf(origin) !== peerOf(c).host) return false;
   }
   const { sessions, id } = browserOf(c);
-  const token = (await c.req.parseBody())[CSRF_FIELD];
+  // What is no form has no token.
+  const token = (await c.req.parseBody().catch(() => ({} as Record<string, unknown>)))[CSRF_FIELD];
   return typeof token === "string" && sessions.isCsrfToken(id, token);
 }
 

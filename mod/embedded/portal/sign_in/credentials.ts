@@ -32,7 +32,7 @@ export type Outcome =
   | { readonly type: "user"; readonly user: UserPolicy }
   /** The password was right; a code is due. */
   | { readonly type: "code"; readonly ticket: string }
-  | { readonly type: "wrong" }
+  | { readonly type: "wrong"; readonly name: string }
   /** The ticket is none, or used up. */
   | { readonly type: "again" }
   | { readonly type: "wait"; readonly seconds: number; readonly busy: boolean };
@@ -85,7 +85,7 @@ export class Credentials {
       this.#giveBack(source, account);
       return { type: "wait", seconds: BUSY_SECONDS, busy: true };
     }
-    if (!user || hash === undefined || !right) return { type: "wrong" };
+    if (!user || hash === undefined || !right) return { type: "wrong", name };
     this.#giveBack(source, account);
     if (user.totpSecret) {
       return { type: "code", ticket: this.#issue({ name, passwordHash: hash, browser }) };
@@ -105,7 +105,7 @@ export class Credentials {
     const refused = this.#sources.take(source, now) || this.#codes.take(account, now);
     if (refused > 0) return { type: "wait", seconds: refused, busy: false };
     const step = totpStep(user.totpSecret, code, now, this.#lastSteps.get(user.name) ?? -1);
-    if (step === undefined) return { type: "wrong" };
+    if (step === undefined) return { type: "wrong", name: user.name };
     this.#lastSteps.set(user.name, step);
     this.#tickets.delete(ticketId);
     this.#sources.giveBack(source, now);

@@ -10,7 +10,17 @@ import type { SignInPortal } from "./device_tokens.ts";
 import type { IdentityProvider } from "./identity_provider.ts";
 import { CodePage, PasswordPage } from "./pages.tsx";
 
-export function passwordProvider(portal: SignInPortal, credentials: Credentials): IdentityProvider {
+/** @param log takes a sentence for the operator */
+export function passwordProvider(
+  portal: SignInPortal,
+  credentials: Credentials,
+  log: (text: string) => void,
+): IdentityProvider {
+  /** Names that are nobody's may be passwords in the wrong field. */
+  const logWrong = (what: string, name: string, ip: string) => {
+    const isUser = portal.policy.actors.some((actor) => actor.kind === "user" && actor.name === name);
+    if (isUser) log(`Somebody at ${ip} gave a wrong ${what} for ${name}.`);
+  };
   const form = (c: Context, alert?: string, name?: string) => (
     <PasswordPage
       c={c}
@@ -38,6 +48,7 @@ export function passwordProvider(portal: SignInPortal, credentials: Credentials)
         if (outcome.type === "user") return outcome.user;
         if (outcome.type === "wait") return wait(c, outcome);
         if (outcome.type === "wrong") {
+          logWrong("code", outcome.name, ip);
           const alert = "This code is wrong, or was used before. Wait for the next one.";
           return c.html(<CodePage c={c} ticket={ticket} alert={alert} />, 401);
         }
@@ -48,6 +59,7 @@ export function passwordProvider(portal: SignInPortal, credentials: Credentials)
       if (outcome.type === "user") return outcome.user;
       if (outcome.type === "wait") return wait(c, outcome, name);
       if (outcome.type === "code") return c.html(<CodePage c={c} ticket={outcome.ticket} />);
+      logWrong("password", name, ip);
       return c.html(form(c, "The name or the password is wrong.", name), 401);
     },
   };

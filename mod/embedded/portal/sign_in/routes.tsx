@@ -32,7 +32,7 @@ export function signInRoutes(portal: SignInPortal, options: SignInOptions): Hono
     unixNow: () => portal.unixNow(),
     random,
   });
-  const provider = passwordProvider(portal, credentials);
+  const provider = passwordProvider(portal, credentials, log);
 
   const home = (c: Context, user: UserPolicy) => {
     const names = new Map(portal.devices().map(({ session, name }) => [session?.tokenId, name]));

@@ -71,6 +71,24 @@ Deno.test("a request that is too long, or that is none, ends its connection and 
   });
 });
 
+Deno.test("what strangers send doesn't fill the log", async () => {
+  await withPortal(async (server, log) => {
+    const post = (type: string, body: string) =>
+      `POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    for (const type of ["multipart/form-data", "multipart/form-data; boundary=x", "application/json", ""]) {
+      assert.match((await sendRaw(server.port, post(type, "no form at all"))).answer, /^HTTP\/1\.1 403 /);
+    }
+    await sendRaw(server.port, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nbroken off", 200);
+    const absolute = await sendRaw(
+      server.port,
+      "GET http://a/healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    );
+    assert.match(absolute.answer, /{"status":"ok"}/);
+    await sendRaw(server.port, "GET nonsense HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert.deepEqual(log, []);
+  });
+});
+
 Deno.test("a handshake with a good token that makes no WebSocket leaves nothing behind", async () => {
   await withPortal(async (server) => {
     const query = new URLSearchParams({

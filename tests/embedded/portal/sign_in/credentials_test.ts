@@ -104,7 +104,7 @@ Deno.test("a thousand parallel attempts: a few are hashed, the rest is told to c
 Deno.test("a user with one-time codes is asked for one, and gets in with it once", async () => {
   const { world, credentials, ticket, code } = setUp();
   const first = await ticket(), second = await ticket();
-  assert.deepEqual(credentials.checkCode(first, "000000", HOME, "browser"), { type: "wrong" });
+  assert.deepEqual(credentials.checkCode(first, "000000", HOME, "browser"), { type: "wrong", name: "carl" });
   assert.equal(credentials.checkCode(first, code(), HOME, "browser").type, "user");
   assert.deepEqual(
     credentials.checkCode(first, code(1), HOME, "browser"),
@@ -113,7 +113,7 @@ Deno.test("a user with one-time codes is asked for one, and gets in with it once
   );
   assert.deepEqual(
     credentials.checkCode(second, code(), HOME, "browser"),
-    { type: "wrong" },
+    { type: "wrong", name: "carl" },
     "a code is good once",
   );
   world.wait(30);
@@ -152,7 +152,7 @@ Deno.test("tickets are bounded: the oldest go", async () => {
   const { credentials, ticket, code } = setUp();
   const first = await ticket();
   for (let i = 0; i < 999; i++) await ticket();
-  assert.deepEqual(credentials.checkCode(first, "000000", HOME, "browser"), { type: "wrong" });
+  assert.deepEqual(credentials.checkCode(first, "000000", HOME, "browser"), { type: "wrong", name: "carl" });
   await ticket();
   assert.deepEqual(credentials.checkCode(first, code(), HOME, "browser"), { type: "again" });
 });

@@ -249,10 +249,21 @@ Deno.test("neither password, code, nonce, state nor fragment is logged, and no n
   const world = setUp(), visitor = world.visitor();
   await visitor.get(`/?${DEVICE}`);
   await visitor.post(`/?${DEVICE}`, { name: "my-password-in-the-wrong-field", password: "wrong" });
+  await visitor.post(`/?${DEVICE}`, { name: "anna", password: "a wrong one" });
   await visitor.post(`/?${DEVICE}`, { name: "anna", password: PASSWORD });
   const fragment = fragmentOf(visitor.page), log = world.logged.join("\n");
   assert.match(log, /anna signed a device in from 198\.51\.100\.7/);
-  for (const secret of [PASSWORD, NONCE, STATE, fragment.slice(1), "my-password-in-the-wrong-field"]) {
+  assert.match(log, /Somebody at 198\.51\.100\.7 gave a wrong password for anna\./);
+  for (
+    const secret of [
+      "a wrong one",
+      PASSWORD,
+      NONCE,
+      STATE,
+      fragment.slice(1),
+      "my-password-in-the-wrong-field",
+    ]
+  ) {
     assert.ok(!log.includes(secret), secret);
   }
 });
