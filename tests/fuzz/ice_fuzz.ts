@@ -87,7 +87,11 @@ class Machine {
     else if (kind < OWN_CANDIDATE) this.#own(feed);
     else {
       this.#now += feed.pick([1, 50, 250, 1500, 15_000, 60_000]);
-      if (feed.below(16) === 0) this.#agent.setTiming(feed.pick([CLIENT_IDLE, GATEWAY_ACTIVE]), this.#now);
+      const news = feed.below(16);
+      if (news === 0) this.#agent.setTiming(feed.pick([CLIENT_IDLE, GATEWAY_ACTIVE]), this.#now);
+      else if (news === 1) this.#agent.doubt(feed.pick([undefined, OWN[0], OWN[1]]), this.#now);
+      else if (news === 2) this.#agent.suspect(this.#now);
+      else if (news === 3) this.#agent.noteHandshake(feed.pick(PEERS), feed.pick(OWN), this.#now);
     }
     return this.#settle();
   }

@@ -73,7 +73,10 @@ class Machine {
     else if (kind < INNER) this.#fromInside(feed);
     else if (kind < FROM_TUN) this.#fromTun(feed);
     else if (kind < CANDIDATES) this.#signal(feed);
-    else this.#duo.advance(feed.pick([1, 10, 100, 1000, 5000]));
+    else {
+      this.#duo.advance(feed.pick([1, 10, 100, 1000, 5000]));
+      if (feed.below(8) === 1) this.#duo.gateway.networkChanged(this.#duo.now);
+    }
     for (const packet of kind >= REPLAYED && kind < INNER ? [] : this.#duo.atGateway) {
       assert.ok(this.#withheld.delete(packet.toHex()), `${packet.toHex()} came out of nothing, or twice`);
     }

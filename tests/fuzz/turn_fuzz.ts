@@ -93,7 +93,9 @@ class Machine {
     } else if (kind < DATA) {
       const peer = this.#allocation.peerOf(0x4000 + feed.below(4), this.#now);
       assert.ok(!peer || this.#bound.has(peer.key), "data from a peer that we never asked for");
-      if (feed.below(8) === 0) this.#allocation.refresh(this.#now);
+      const question = feed.below(8);
+      if (question === 0) this.#allocation.refresh(this.#now);
+      else if (question === 1) this.#allocation.probe(this.#now);
     } else this.#now += feed.pick([1, 100, 1000, 9000, 61_000, 301_000]);
     return this.#settle();
   }
