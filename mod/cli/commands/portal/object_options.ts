@@ -34,6 +34,11 @@ const flag = (flag: string, help: string, key = [flag]): ObjectOption => ({
   spec: { flag, kind: "switch", help },
 });
 
+const ID = text(
+  "id",
+  "uuid",
+  "Keeps devices' ideas of it when it gets another name; made of the name when absent.",
+);
 const GROUPS = list("groups", "names", "Groups, as policies name them");
 const ALLOW = list("allow", "names", "Clients, users and groups that may use it, or everyone");
 const EXPIRES: ObjectOption = {
@@ -42,7 +47,7 @@ const EXPIRES: ObjectOption = {
 };
 
 export const OBJECT_OPTIONS: Readonly<Record<ObjectKind, readonly ObjectOption[]>> = {
-  site: [],
+  site: [ID],
   gateway: [text("site", "name", "The site that it serves; the only one when absent.")],
   client: [GROUPS, EXPIRES],
   user: [
@@ -59,6 +64,7 @@ export const OBJECT_OPTIONS: Readonly<Record<ObjectKind, readonly ObjectOption[]
     ALLOW,
     list("filters", "filters", "What passes, such as tcp/443,udp/8000-8100,icmp; everything when absent"),
     text("description", "text", "Shown by clients."),
+    ID,
     text("ip-stack", "stack", "dual, ipv4_only or ipv6_only."),
   ],
   policy: [

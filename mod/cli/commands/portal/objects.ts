@@ -8,7 +8,7 @@ import { readNewPassword } from "../../secret_input.ts";
 import { tableLines } from "../../table.ts";
 import { printDiff } from "./diff_output.ts";
 import { documentOf, optionTable } from "./object_options.ts";
-import { printToken } from "./token_output.ts";
+import { type MadeTokenView, printToken } from "./token_output.ts";
 import { parseList, type PortalCaller, printJson, socketVerb, type Verb } from "./verb.ts";
 
 /** How the portal shows that there is one. */
@@ -77,7 +77,7 @@ export const OBJECT_VERBS: readonly Verb[] = OBJECT_KINDS.flatMap((kind) => {
     }),
     socketVerb({
       words: [kind, "list"],
-      summary: `List what is in force, from the file and from verbs`,
+      summary: `List each ${kind} that is in force, from the file and from verbs`,
       positionals: [],
       options: {},
       doing: () => `list every ${kind}`,
@@ -107,7 +107,7 @@ function hasToken(kind: ObjectKind): kind is "gateway" | "client" {
 }
 
 async function makeToken(portal: PortalCaller, role: "gateway" | "client", name: string) {
-  return await portal<TokenView & { token: string }>("POST", ["tokens"], { name, role });
+  return await portal<TokenView & MadeTokenView>("POST", ["tokens"], { name, role });
 }
 
 function printEntries(entries: readonly EntryView[]): void {

@@ -3,7 +3,7 @@ import type { DeviceView, TokenView } from "../../../embedded/portal/control/mod
 import { FAR_FUTURE } from "../../../embedded/portal/policy/policy.ts";
 import { tableLines } from "../../table.ts";
 import { parseDuration } from "../../values.ts";
-import { printToken } from "./token_output.ts";
+import { type MadeTokenView, printToken } from "./token_output.ts";
 import { parseExpiry, printJson, socketVerb, timeText, type Verb } from "./verb.ts";
 
 const ROLE = {
@@ -14,8 +14,7 @@ const ROLE = {
   help: "Which one, when a gateway and a client have the same name.",
 } as const;
 
-type Made = TokenView & {
-  readonly token: string;
+type Made = TokenView & MadeTokenView & {
   readonly replaced: readonly { readonly id: string; readonly endsAt: number }[];
 };
 

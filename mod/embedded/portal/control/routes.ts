@@ -13,7 +13,7 @@ import { isObjectKind, type ObjectKind } from "../policy/objects.ts";
 import { Refusal } from "../policy/refusal.ts";
 import { StoreError } from "../store/store_error.ts";
 import type { Administration } from "./administration.ts";
-import { createToken, ownerOf, rotateToken, tokensOf } from "./tokens.ts";
+import { createToken, type MadeToken, ownerOf, rotateToken, tokensOf } from "./tokens.ts";
 import { deviceView, entryViews, type StatusView, statusView, tokenView } from "./views.ts";
 
 /** Characters. */
@@ -27,13 +27,16 @@ export interface ControlOptions {
   readonly onChange?: (what: string, diff: PolicyDiff | undefined) => void;
 }
 
-const document = v.record(v.string(), v.unknown());
+const document = v.pipe(
+  v.record(v.string(), v.unknown()),
+  v.check((table) => !("name" in table), "the name is not in it"),
+);
 const role = v.optional(v.picklist(["gateway", "client"]));
 const text = v.pipe(v.string(), v.minLength(1), v.maxLength(1024));
 const seconds = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(max));
 
 const BODIES = {
-  add: v.strictObject({ name: text, document }),
+  add: v.strictObject({ name: v.pipe(text, v.trim()), document }),
   set: v.strictObject({ changes: document }),
   preview: v.strictObject({ file: text, text: v.string(), secrets: v.record(v.string(), v.string()) }),
   createToken: v.strictObject({ name: text, role, expiresAt: v.optional(seconds(Number.MAX_SAFE_INTEGER)) }),
@@ -90,13 +93,17 @@ export function controlRoutes(administration: Administration, options: ControlOp
     const devices = portal.devices();
     return portal.tokens().filter(which).map((one) => tokenView(one, portal.policy, devices));
   };
+  const made = (token: string, record: TokenRecord, replaced: MadeToken["replaced"]) => {
+    const isKept = options.about.stateFile !== undefined;
+    return { token, ...tokenView(record, portal.policy, []), isKept, replaced };
+  };
   app.get("/tokens", (c) => c.json(tokens(({ providerId }) => providerId === undefined)));
   app.post("/tokens", async (c) => {
     const { name, role, expiresAt } = await body(c, BODIES.createToken);
     const owner = ownerOf(portal.policy, name, role);
     const { token, record } = createToken(portal, owner, expiresAt);
     onChange?.(`Made a token of ${owner.role} "${name}"`, undefined);
-    return c.json({ token, ...tokenView(record, portal.policy, []), replaced: [] });
+    return c.json(made(token, record, []));
   });
   app.post("/tokens/rotate", async (c) => {
     const { name, role, grace } = await body(c, BODIES.rotateToken);
@@ -105,7 +112,7 @@ export function controlRoutes(administration: Administration, options: ControlOp
     const old = one ? [one] : tokensOf(portal, owner);
     const { token, record, replaced } = rotateToken(administration, old, owner, grace);
     onChange?.(`Rotated the token of ${owner.role} "${owner.owner}"`, undefined);
-    return c.json({ token, ...tokenView(record, portal.policy, []), replaced });
+    return c.json(made(token, record, replaced));
   });
   app.delete("/tokens/:id", (c) => {
     const id = c.req.param("id");
