@@ -375,7 +375,8 @@ export class Channel {
 
   /** Drops a socket that may still be open, then waits for the next attempt. */
   #hangUp(reason: string, now: number): void {
-    this.#events.push({ type: "hangup", code: 1000, reason: "" });
+    // A portal of ours takes 1000 without this word for a farewell, and moves a gateway's clients elsewhere.
+    this.#events.push({ type: "hangup", code: 1000, reason: "reconnecting" });
     this.#lose(reason, now);
   }
 

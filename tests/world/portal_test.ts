@@ -230,3 +230,25 @@ Deno.test("a thousand clients reconnect at once: all are back within 30 s", () =
   assert.deepEqual(clients.map((client) => through(client)), before);
   assert.ok(world.cpu < 5_000, `the portal computed for ${world.cpu} ms`);
 });
+
+Deno.test("whenever a session of ours hangs up it says whether it comes back, so that no hiccup looks like a farewell", () => {
+  const { world, gateways: [cellar], clients, through } = household(4);
+  const before = clients.map((client) => through(client));
+  const farewells: string[] = [];
+  const spy = new SessionWorld(policyOf(POLICY));
+  const gateway = new StockGateway(spy, { ...cellar!.identity, key: 50 });
+  gateway.onHangUp = (reason) => farewells.push(reason);
+  spy.run(1_000);
+  gateway.session.handleText('{"topic":"gateway","event":"phx_close","payload":{},"ref":null}', spy.now);
+  gateway.drain();
+  spy.run(5_000);
+  gateway.session.reconnect(spy.now);
+  gateway.drain();
+  spy.run(5_000);
+  gateway.stop();
+  assert.deepEqual(farewells, ["reconnecting", "reconnecting", "shutting down"]);
+  cellar!.session.reconnect(world.now);
+  cellar!.drain();
+  world.run(30_000);
+  assert.deepEqual(clients.map((client) => through(client)), before);
+});

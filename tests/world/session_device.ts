@@ -14,6 +14,8 @@ export abstract class Device<Event, Command> {
   readonly joins: number[] = [];
   failure: string | undefined;
   readonly warnings: string[] = [];
+  /** Called with the reason when the session closes its socket. */
+  onHangUp: (reason: string) => void = () => {};
   #link: Link | undefined;
   #isAlive = true;
   #wakeAt = Infinity;
@@ -95,6 +97,7 @@ export abstract class Device<Event, Command> {
       case "dial":
         return this.#dial();
       case "hangup":
+        this.onHangUp(event.reason);
         this.#link?.close({ code: event.code, reason: event.reason });
         this.#link = undefined;
         return;
