@@ -108,7 +108,8 @@ function admitDevice(
   owner: Exclude<TokenOwner, { role: "relay" }>,
   tokenHash: string,
 ): Admission | Problem {
-  const { externalId = "", publicKey = "", hardware = NO_HARDWARE } = attempt;
+  const { externalId = "", publicKey = "" } = attempt;
+  const hardware = readHardware(attempt.hardware);
   if (!isPrintable(externalId)) return invalid("external_id", "it must have 1 to 255 printable characters");
   if (parseKey(publicKey) === undefined) return invalid("public_key", "it is not 32 bytes in base64");
   const name = attempt.name?.trim() || externalId.slice(0, 16);
@@ -129,6 +130,16 @@ function admitDevice(
     remoteIp: attempt.remoteIp,
     region: attempt.region,
     hardware,
+  };
+}
+
+/** What is empty is not known. */
+function readHardware(hardware: Hardware = NO_HARDWARE): Hardware {
+  return {
+    deviceSerial: hardware.deviceSerial || undefined,
+    deviceUuid: hardware.deviceUuid || undefined,
+    identifierForVendor: hardware.identifierForVendor || undefined,
+    firebaseInstallationId: hardware.firebaseInstallationId || undefined,
   };
 }
 

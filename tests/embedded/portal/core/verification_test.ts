@@ -49,3 +49,12 @@ Deno.test("only clients that have been here can be verified", () => {
   assert.equal(world.core.verify(cellar.id, true), false);
   assert.equal(world.core.verify("9d3c7f6a-1d2e-4b8f-a7c6-0e1f2a3b4c5d", true), false);
 });
+
+Deno.test("an empty identifier is one that isn't known", () => {
+  const world = new PortalWorld({ text: VERIFIED });
+  const laptop = world.connect("laptop", { hardware: { deviceSerial: "" } });
+  world.core.verify(laptop.id, true);
+  world.drain();
+  world.connect("laptop", { hardware: { deviceSerial: "C02XL0GYJGH5" } });
+  assert.equal(verified(world), true);
+});
