@@ -121,7 +121,9 @@
       if (!wanted) throw new Error("no page");
       if (paused) return;
       prepare(wanted);
-      wanted.querySelector(":scope > .notice[role=status]")?.remove();
+      // What was just done stays said, though only the first page says it.
+      const notice = main.querySelector(":scope > .notice[role=status]");
+      if (notice) wanted.prepend(document.importNode(notice, true));
       morph(main, wanted);
       document.title = fresh.title;
       trouble.textContent = "";

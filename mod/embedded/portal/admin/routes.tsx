@@ -169,7 +169,13 @@ export function adminRoutes(portal: AdminPortal, options: AdminOptions): Hono<En
     const view = viewOf(c);
     return show(c, view, newTokenPage(view, record, token));
   });
-  app.all("*", (c) => show(c, viewOf(c), undefined));
+  app.all("*", (c) => {
+    const { pathname, search } = new URL(c.req.url);
+    if (c.req.method === "GET" && pathname.endsWith("/")) {
+      return c.redirect(pathname.replace(/\/+$/, "") + search, 301);
+    }
+    return show(c, viewOf(c), undefined);
+  });
   return app;
 }
 

@@ -2,9 +2,11 @@
 import { createHash } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
 import SCRIPT from "./live.js" with { type: "text" };
-import STYLE from "./style.css" with { type: "text" };
+import PAGE from "./page.css" with { type: "text" };
+import PARTS from "./parts.css" with { type: "text" };
 
-export { SCRIPT, STYLE };
+export { SCRIPT };
+export const STYLE = PAGE + PARTS;
 
 const source = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 
