@@ -28,6 +28,11 @@ export function peerOf(c: Context): Peer {
   return c.get(KEY) ?? NOBODY;
 }
 
+/** Whether what is sent there leaves this host. */
+export function isLoopback(ip: string): boolean {
+  return ip === "::1" || /^127\.\d+\.\d+\.\d+$/.test(ip);
+}
+
 /** What limits count as one source: an IPv4 address, or the /64 that is anybody's own in IPv6. */
 export function sourceOf(ip: string): string {
   return ip.includes(":") ? toCidr(`${ip}/64`)?.text ?? ip : ip;

@@ -25,7 +25,7 @@ import { CoreRunner, type LogSink } from "./core_runner.ts";
 import { loginAttempt, refusal } from "./device_login.ts";
 import { HttpListener, type ListenerOptions, type UpgradeAnswer } from "./http_listener.ts";
 import { LoginLimits } from "./login_limits.ts";
-import { sourceOf } from "./peer.ts";
+import { isLoopback, sourceOf } from "./peer.ts";
 import { type Portal, REPORT_INTERVAL_SECS } from "./portal.ts";
 import { portalRoutes } from "./routes.tsx";
 import { type Remote, TrustedProxies } from "./trusted_proxies.ts";
@@ -181,6 +181,7 @@ class Server implements PortalServer {
     await open({ ...this.#options.listen, tls: this.#certificate?.pair });
     if (this.#options.loopback) await open({ hostname: "127.0.0.1", port: 0, tls: undefined });
     this.#certificate?.watch();
+    this.#warnOfPlainText();
     this.#runner.run(() => {});
     this.#observation = setInterval(() => this.#live.observe(this.reports()), REPORT_INTERVAL_SECS * 1000);
   }
@@ -328,6 +329,13 @@ class Server implements PortalServer {
         this.#runner.abandon(id);
       },
     };
+  }
+
+  #warnOfPlainText(): void {
+    const { listen: { hostname }, trustedProxies = [] } = this.#options;
+    if (this.#certificate || trustedProxies.length > 0 || isLoopback(hostname)) return;
+    const risk = "Tokens and passwords can be read on their way here: the portal listens without TLS.";
+    this.#log("warning", `${risk} Give it a certificate, or put a proxy in front and name it as trusted.`);
   }
 
   #postpone(detail: string, seconds: number): Response {

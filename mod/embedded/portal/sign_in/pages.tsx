@@ -60,12 +60,14 @@ export function Form({ c, step, children }: FormProps) {
 }
 
 export function PasswordPage(
-  { c, account, alert, name, forDevice }: {
+  { c, account, alert, name, forDevice, readable }: {
     readonly c: Context;
     readonly account: string;
     readonly alert?: string | undefined;
     readonly name?: string | undefined;
     readonly forDevice: boolean;
+    /** By anybody on the way. */
+    readonly readable: boolean;
   },
 ) {
   return (
@@ -75,6 +77,9 @@ export function PasswordPage(
           ? "A client on this device asks for access in your name."
           : "To connect a device, sign in from its client instead: it opens this page by itself."}
       </p>
+      {readable && (
+        <p role="alert">This connection is not encrypted: others on the way can read what you type.</p>
+      )}
       <Form c={c} step="password">
         <label for="name">Name</label>
         <input

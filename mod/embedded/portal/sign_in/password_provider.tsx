@@ -1,7 +1,7 @@
 /** @jsxImportSource hono/jsx */
 /** Local users: name and password, then a one-time code from those who have one. */
 import type { Context } from "hono";
-import { peerOf } from "../server/peer.ts";
+import { isLoopback, peerOf } from "../server/peer.ts";
 import type { UserPolicy } from "../policy/policy.ts";
 import { browserId } from "./browser.tsx";
 import type { Credentials, Outcome } from "./credentials.ts";
@@ -28,6 +28,7 @@ export function passwordProvider(
       alert={alert}
       name={name}
       forDevice={deviceRequest(new URL(c.req.url).searchParams) !== undefined}
+      readable={!peerOf(c).secure && !isLoopback(peerOf(c).ip)}
     />
   );
   const wait = (c: Context, { seconds, busy }: Extract<Outcome, { type: "wait" }>, name?: string) => {

@@ -111,6 +111,20 @@ Deno.test("a handshake with a good token that makes no WebSocket leaves nothing 
   });
 });
 
+Deno.test("a portal that is reached without TLS says so in its log, one behind a trusted proxy doesn't", async () => {
+  const warnings = async (hostname: string, trustedProxies: string[] = []) => {
+    let count = 0;
+    await withPortal((_server, log) => {
+      count = log.filter((line) => line.startsWith("warning: Tokens and passwords can be read")).length;
+      return Promise.resolve();
+    }, { listen: { hostname, port: 0 }, trustedProxies });
+    return count;
+  };
+  assert.equal(await warnings("0.0.0.0"), 1);
+  assert.equal(await warnings("127.0.0.1"), 0);
+  assert.equal(await warnings("0.0.0.0", ["10.0.0.1"]), 0);
+});
+
 Deno.test("under a base path devices and pages are found there, health at both", async () => {
   await withPortal(async (server) => {
     assert.ok(server.url.endsWith("/vpn"));

@@ -238,6 +238,14 @@ Deno.test("pages allow no script, no frame and nothing from elsewhere", async ()
   assert.ok(!/<script|src=|style=|onclick/.test(visitor.page));
 });
 
+Deno.test("over a connection that others can read, people are warned before they type", async () => {
+  const visitor = setUp().visitor();
+  await visitor.get("/");
+  assert.ok(!visitor.page.includes("not encrypted"));
+  await visitor.get("/", { "x-test-plain": "1" });
+  assert.match(visitor.page, /role="alert">This connection is not encrypted/);
+});
+
 Deno.test("what is typed into the form comes back as text, never as markup", async () => {
   const visitor = setUp().visitor();
   await visitor.get("/");
