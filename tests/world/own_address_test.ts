@@ -73,14 +73,13 @@ Deno.test("an idle connection whose client moves is there for the next packet", 
 });
 
 Deno.test("there and back again after a minute: the old address works at once", () => {
-  const { stage, world, client, gateway } = connected({ gatewayNat: "port-restricted cone" });
+  const { stage, client, gateway } = connected({ gatewayNat: "port-restricted cone" });
   const home = client.host.ip(4)!;
   roam(stage, client, "203.0.113.77");
   assert.ok(stage.longestOutage(60_000, client, gateway) <= SIGNALLED_MS);
   roam(stage, client, home);
   const outage = stage.longestOutage(30_000, client, gateway);
   assert.ok(outage <= SIGNALLED_MS, `${outage} ms on the way back`);
-  assert.ok(world.now > 0);
 });
 
 Deno.test("another network with the very same private address is another network", () => {
@@ -153,19 +152,19 @@ Deno.test("signals while every relay is dead: paths are doubted, connections liv
   assert.deepEqual(stage.failures(), []);
 });
 
-Deno.test("the address changes while every relay is dead: the direct path is found by its checks alone", () => {
+Deno.test("the address changes while every relay is dead: all is well again soon after one is back", () => {
   const stage = new CoreWorld();
   const client = stage.clients[0]!, gateway = stage.gateways[0]!;
   assert.notEqual(stage.firstEcho(client, gateway), undefined);
   stage.killRelay("relay-1");
   stage.world.run(1_000);
+  // Only a relay could say what our new address is.
   roam(stage, client, "203.0.113.77");
   stage.world.run(20_000);
-  assert.deepEqual(stage.violations, []);
-  // Nothing says our new address but a relay: what is asked is that it comes back with the relay.
   stage.startRelay("relay-1");
   stage.initialise(client);
   stage.initialise(gateway);
   const took = stage.firstEcho(client, gateway, 20_000);
   assert.ok(took !== undefined && took <= 10_000, `${took} ms`);
+  assert.deepEqual(stage.violations, []);
 });
