@@ -81,6 +81,12 @@ export class Channels {
     if (socket.topic === "gateway") this.#failover.handleLeft(socket as Connection, wasGoodbye, now);
   }
 
+  /** Nothing could be heard for a while: whoever was away was perhaps back long ago. */
+  handleStandstill(milliseconds: number): void {
+    this.#failover.handleStandstill(milliseconds);
+    this.#state.relays.handleStandstill(milliseconds);
+  }
+
   handleTimeout(now: number): void {
     this.#authorizations.handleTimeout(now);
     this.#failover.handleTimeout(now);

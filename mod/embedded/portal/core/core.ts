@@ -281,10 +281,12 @@ export class PortalCore {
     return this.#state.events.shift();
   }
 
-  /** After a standstill nobody is late: what they said is about to be read. */
+  /** After a standstill nobody is late: what they said is about to be read, and who dialled is about to be let in. */
   #awake(now: number): void {
-    if (now - this.#nextSweep < STANDSTILL) return;
+    const missed = now - this.#nextSweep;
+    if (missed < STANDSTILL) return;
     this.#nextSweep = now + SWEEP_INTERVAL;
+    this.#channels.handleStandstill(missed);
     for (const connection of this.#state.connections.values()) connection.lastHeard = now;
     for (const relay of this.#state.relaySockets.values()) relay.lastHeard = now;
   }

@@ -29,7 +29,7 @@ export const RECONNECT_GRACE = 8_000;
 export const OUTAGE_GRACE = 120_000;
 
 interface Absence {
-  readonly since: number;
+  since: number;
   readonly wasGoodbye: boolean;
 }
 
@@ -59,6 +59,10 @@ export class Failover {
       if (grant.gatewayKey !== admission.publicKey) revoke(this.#state, grant, revoked);
     }
     refreshRevoked(this.#state, revoked);
+  }
+
+  handleStandstill(milliseconds: number): void {
+    for (const absence of this.#absent.values()) absence.since += milliseconds;
   }
 
   handleTimeout(now: number): void {

@@ -85,6 +85,10 @@ export class Relays {
     for (const one of this.#joined.values()) if (one.socket === socket) this.#joined.delete(one.id);
   }
 
+  handleStandstill(milliseconds: number): void {
+    for (const one of this.#joined.values()) if (one.leftAt !== undefined) one.leftAt += milliseconds;
+  }
+
   /** @returns true when relays are off the list that were on it before */
   handleTimeout(now: number): boolean {
     const gone = [...this.#joined.values()].filter(({ leftAt }) =>

@@ -183,3 +183,18 @@ Deno.test("a portal without any relay says so when somebody joins, once", () => 
   world.connect("phone", { publicKey: publicKey(3) });
   assert.equal(warnings(), 1);
 });
+
+Deno.test("a gateway that reconnected while the portal stood still has not been away", () => {
+  const world = new PortalWorld();
+  const cellar = world.connect("cellar"), laptop = world.connect("laptop");
+  world.connect("cellar", { externalId: "b", publicKey: publicKey(9) });
+  authorize(world, laptop, cellar);
+  world.wait(2_000);
+  cellar.hangUp();
+  world.now += 60_000;
+  world.core.handleTimeout(world.now);
+  world.drain();
+  world.connect("cellar");
+  world.wait(10_000);
+  assert.deepEqual(laptop.heard(), []);
+});
