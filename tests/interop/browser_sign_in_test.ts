@@ -127,6 +127,10 @@ admin = true
         await anna.setColorScheme("dark");
         await picture(anna, "home-dark");
         assert.equal(await anna.evaluate("document.querySelectorAll('li').length"), 2);
+        const { height } = await anna.evaluate<{ height: number }>(
+          "document.querySelector('li button').getBoundingClientRect().toJSON()",
+        );
+        assert.ok(height < 50, "the button's word stands in one line");
         await anna.follow("li button");
         assert.equal(await anna.evaluate("document.querySelectorAll('li').length"), 1);
         assert.equal(server.tokens().length, 1);

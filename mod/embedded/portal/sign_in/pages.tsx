@@ -202,7 +202,10 @@ export function HomePage(
             <span>
               {device ?? "Not connected"}
               <br />
-              <span class="soft">{since} – {until}</span>
+              <span class="soft">
+                signed in {since}
+                <br />until {until}
+              </span>
             </span>
             <Form c={c} step="revoke">
               <input type="hidden" name="session" value={id} />

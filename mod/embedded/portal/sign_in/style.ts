@@ -32,7 +32,8 @@ code.token { display: block; padding: .7rem; background: var(--ground); border: 
 ul { list-style: none; margin: 0; padding: 0; }
 li { display: flex; gap: 1rem; align-items: center; justify-content: space-between; padding: .5rem 0;
   border-top: 1px solid var(--line); }
-li button { width: auto; margin: 0; padding: .3rem .7rem; }
+li form { flex: none; }
+li button { width: auto; margin: 0; padding: .3rem .7rem; white-space: nowrap; }
 `;
 
 const STYLE_HASH = createHash("sha256").update(STYLE).digest("base64");
