@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { portal } from "../../mod/cli/commands/portal/mod.ts";
+import { CommandError } from "../../mod/cli/errors.ts";
 import { run } from "../../mod/embedded/testbed/mod.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
@@ -129,6 +131,33 @@ Deno.test("a verb without a running portal says where it looked and what to do",
     `postern portal: Cannot add client "tablet": no portal answers at ${home.state}.sock. ` +
       "Start it, or name its socket with --control.",
   );
+});
+
+Deno.test("no verb works without a running portal, and each says so", async () => {
+  await using home = new Household();
+  const help: string[] = [];
+  const log = console.log;
+  console.log = (text: string) => void help.push(text);
+  await portal.run(["--help"], () => undefined).finally(() => console.log = log);
+  const verbs = [...help.join("\n").split("Verbs,")[1]!.matchAll(/^ {2}([a-z-]+)(?: ([a-z]+))? {2,}/gm)]
+    .map(([, first, second]) => second === undefined ? [first!] : [first!, second])
+    .filter(([first]) => first !== "check" && first !== "hash-password");
+  assert.ok(verbs.length > 40);
+  const control = `${home.folder}/none.sock`;
+  for (const words of verbs) {
+    const bare = ["list", "status", "reload"].includes(words.at(-1)!);
+    const subject = bare ? [] : [words[0] === "diff" ? home.policy : "x"];
+    await assert.rejects(
+      portal.run([...words, ...subject, "--control", control], () => undefined),
+      (error) => {
+        assert.ok(error instanceof CommandError, words.join(" "));
+        const end = `no portal answers at ${control}. Start it, or name its socket with --control.`;
+        assert.match(error.message, /^Cannot [^:]+: /);
+        assert.ok(error.message.endsWith(end), error.message);
+        return true;
+      },
+    );
+  }
 });
 
 Deno.test("verbs that are none are usage errors that name what there is", async () => {

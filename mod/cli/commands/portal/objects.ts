@@ -34,6 +34,8 @@ export const OBJECT_VERBS: readonly Verb[] = OBJECT_KINDS.flatMap((kind) => {
       run: async ({ options, positionals: [name], portal }) => {
         const document = documentOf(kind, options);
         if (kind === "user" && !options.noPassword) {
+          // Nobody should type one for nothing.
+          await portal("GET", ["status"]);
           document.password_hash = await hashPassword(await readNewPassword());
         }
         const diff = await portal<PolicyDiff>("POST", route, { name, document });

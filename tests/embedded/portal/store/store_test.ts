@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { tunnelIpv4 } from "../../../../mod/embedded/portal/core/tunnel_addresses.ts";
 import type { PortalEvent } from "../../../../mod/embedded/portal/core/state.ts";
 import { migrate, SCHEMA_VERSION } from "../../../../mod/embedded/portal/store/migrations.ts";
 import { StoreError } from "../../../../mod/embedded/portal/store/store_error.ts";
 import { Store } from "../../../../mod/embedded/portal/store/store.ts";
+import { authorize, find, PortalWorld, resourceId } from "../portal_world.ts";
 
 /** A folder that is gone afterwards. */
 function inFolder(body: (folder: string) => void): void {
@@ -34,23 +36,28 @@ const message = (pattern: RegExp) => (error: unknown) => {
   return true;
 };
 
+/** The tables of the first release. */
+const VERSION_ONE = `
+  PRAGMA journal_mode = WAL;
+  CREATE TABLE device (
+    id TEXT PRIMARY KEY, role TEXT NOT NULL, owner TEXT NOT NULL, external_id TEXT NOT NULL, name TEXT NOT NULL,
+    address_offset INTEGER NOT NULL UNIQUE
+  ) STRICT;
+  CREATE TABLE grants (
+    client_id TEXT NOT NULL, resource_id TEXT NOT NULL, gateway_id TEXT NOT NULL, client_key TEXT NOT NULL,
+    client_token_hash TEXT NOT NULL, gateway_token_hash TEXT NOT NULL, target TEXT NOT NULL, expires_at INTEGER NOT NULL, confirmed INTEGER NOT NULL,
+    PRIMARY KEY (client_id, resource_id)
+  ) STRICT;
+  PRAGMA user_version = 1;
+`;
+
 /** A file as the first release left it, with a gateway, a laptop and a grant. */
 function versionOne(path: string): void {
   const db = new DatabaseSync(path);
+  db.exec(VERSION_ONE);
   db.exec(`
-    PRAGMA journal_mode = WAL;
-    CREATE TABLE device (
-      id TEXT PRIMARY KEY, role TEXT NOT NULL, owner TEXT NOT NULL, external_id TEXT NOT NULL, name TEXT NOT NULL,
-      address_offset INTEGER NOT NULL UNIQUE
-    ) STRICT;
-    CREATE TABLE grants (
-      client_id TEXT NOT NULL, resource_id TEXT NOT NULL, gateway_id TEXT NOT NULL, client_key TEXT NOT NULL,
-      client_token_hash TEXT NOT NULL, gateway_token_hash TEXT NOT NULL, target TEXT NOT NULL, expires_at INTEGER NOT NULL, confirmed INTEGER NOT NULL,
-      PRIMARY KEY (client_id, resource_id)
-    ) STRICT;
     INSERT INTO device VALUES ('g', 'gateway', 'home', 'ext-g', 'cellar', 7), ('c', 'client', 'laptop', 'ext-c', 'laptop', 9);
     INSERT INTO grants VALUES ('c', 'r', 'g', 'key', 'hash c', 'hash g', '10.0.0.0/8', 2145916800, 1);
-    PRAGMA user_version = 1;
   `);
   db.close();
 }
@@ -79,6 +86,56 @@ Deno.test("a file of version 1: devices keep their ids and addresses, and every 
       assert.deepEqual([tokens, store.objects()], [[], []]);
       store.close();
     }
+  }));
+
+Deno.test("under a portal that was updated from version 1, devices keep their addresses and clients ask again", () =>
+  inFolder((folder) => {
+    const before = new PortalWorld();
+    const gateway = before.connect("cellar");
+    const laptop = before.connect("laptop");
+    authorize(before, laptop, gateway);
+    const { devices, grants } = before.stored();
+    const path = `${folder}/state.db`;
+    const db = new DatabaseSync(path);
+    db.exec(VERSION_ONE);
+    for (const { id, role, owner, externalId, name, offset } of devices) {
+      db.prepare("INSERT INTO device VALUES (?, ?, ?, ?, ?, ?)").run(
+        id,
+        role,
+        owner,
+        externalId,
+        name,
+        offset,
+      );
+    }
+    for (const one of grants) {
+      db.prepare("INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)").run(
+        one.clientId,
+        one.resourceId,
+        one.gatewayId,
+        one.clientKey,
+        one.clientToken,
+        one.gatewayToken,
+        one.target,
+        one.expiresAt,
+      );
+    }
+    db.close();
+    const store = new Store(path);
+    const after = new PortalWorld({ stored: store.load() });
+    store.close();
+    const [gatewayInit, clientJoin] = [after.connect("cellar"), after.connect("laptop")].map((one) =>
+      one.take()
+    );
+    assert.deepEqual(find(gatewayInit!, "init").authorizations, []);
+    assert.equal(
+      find(clientJoin!, "init").interface.ipv4,
+      tunnelIpv4(devices.find(({ id }) => id === laptop.id)!.offset),
+    );
+    assert.deepEqual(clientJoin!.slice(-2).map(({ event, payload }) => [event, payload.id ?? payload]), [
+      ["resource_deleted", resourceId(after, "Intranet")],
+      ["resource_created_or_updated", resourceId(after, "Intranet")],
+    ]);
   }));
 
 Deno.test("a migrated file has the same tables as a new one", () =>
