@@ -10,7 +10,8 @@
  * told that it concerns somebody here: a flood of strangers ends there, whatever it pretends to be.
  */
 import type { Dh } from "../crypto/types.ts";
-import { readAddressRecord, type SocketAddress } from "../packet/address.ts";
+import type { SocketAddress } from "../packet/address.ts";
+import { AddressCache } from "../packet/address_cache.ts";
 import type { Slab } from "../packet/slab.ts";
 import { decodeStun, looksLikeStun } from "../stun/mod.ts";
 import type { Allocation } from "../turn/mod.ts";
@@ -69,6 +70,7 @@ export class Demux {
   packetLength = 0;
 
   readonly #slab: Slab;
+  readonly #addresses: AddressCache;
   readonly #keys: StaticKeys;
   readonly #self: Recipient;
   readonly #dh: Dh;
@@ -82,6 +84,7 @@ export class Demux {
 
   constructor({ slab, keys, dh, directory, relays, limiter, count, node }: DemuxOptions) {
     this.#slab = slab;
+    this.#addresses = new AddressCache(slab);
     this.#keys = keys;
     this.#self = recipient(keys.publicKey);
     this.#dh = dh;
@@ -171,7 +174,7 @@ export class Demux {
     const admission = this.#screen(inner, innerLength, peer.bytes, now);
     if (admission.reply) this.#node.send(relay, relayed, peer, admission.reply, now);
     if (!admission.admitted) return;
-    return this.#handlePeerControl(b.slice(inner, inner + innerLength), peer, relayed, now);
+    return this.#handlePeerControl(inner, innerLength, peer, relayed, now);
   }
 
   // Control -------------------------------------------------------------------------------------------------------
@@ -193,19 +196,18 @@ export class Demux {
       reply = admission.reply;
       if (!admission.admitted && !reply) return;
     }
-    const from = readAddressRecord(this.#slab, fromRecord);
-    const local = readAddressRecord(this.#slab, localRecord);
+    const from = this.#addresses.read(fromRecord);
+    const local = this.#addresses.read(localRecord);
     if (!from || !local) return this.#count.malformed();
-    const message = bytes.slice(offset, offset + length);
     if (relay) {
       // Whatever a relay's socket sends by itself is for the TURN client, also when nobody waits for it.
-      relay.handleDatagram(from, local, message, now);
+      relay.handleDatagram(from, local, bytes.subarray(offset, offset + length), now);
       this.#node.collectRelay(relay, now);
       return;
     }
     if (this.#relays.isFormer(from)) return;
     if (reply) this.#node.send(undefined, local, from, reply, now);
-    else this.#handlePeerControl(message, from, local, now);
+    else this.#handlePeerControl(offset, length, from, local, now);
   }
 
   /**
@@ -242,14 +244,18 @@ export class Demux {
    * @param local one of our addresses, or our address on the relay that carried the message.
    */
   #handlePeerControl(
-    message: Uint8Array,
+    offset: number,
+    length: number,
     from: SocketAddress,
     local: SocketAddress,
     now: number,
   ): undefined {
-    const type = classify(message);
-    if (type !== MessageType.None) return this.#handleHandshake(type, message, from, local, now);
-    const stun = decodeStun(message);
+    const { bytes } = this.#slab, end = offset + length;
+    const type = classify(bytes, offset, length);
+    if (type !== MessageType.None) {
+      return this.#handleHandshake(type, bytes.slice(offset, end), from, local, now);
+    }
+    const stun = decodeStun(bytes.subarray(offset, end));
     if (!stun) return this.#count.malformed();
     const connection = this.#directory.byStun(stun);
     if (!connection) return this.#count.unknownStun();

@@ -3,6 +3,8 @@
  * of the payload, payload, and not one byte more. Their kernel fast path drops a datagram whose length field differs
  * from what follows (snownet §3.9), so nothing is padded and nothing padded is accepted.
  */
+import { takeBytes } from "./chunk.ts";
+
 export const CHANNEL_DATA_HEADER_SIZE = 4;
 /** Channel numbers of RFC 8656 §12; the relays' dialect hands out 0x4000..0x4FFF only, and 0x8000 up is not STUN's. */
 export const FIRST_CHANNEL = 0x4000;
@@ -25,9 +27,12 @@ export function decodeChannelData(bytes: Uint8Array): ChannelData | undefined {
   return { channel, payload: bytes.subarray(CHANNEL_DATA_HEADER_SIZE) };
 }
 
-/** @param payload at most 65503 bytes (what a UDP datagram holds behind the header). */
+/**
+ * The bytes share their buffer with others'.
+ * @param payload at most 65503 bytes (what a UDP datagram holds behind the header).
+ */
 export function encodeChannelData(channel: number, payload: Uint8Array): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(CHANNEL_DATA_HEADER_SIZE + payload.length);
+  const bytes = takeBytes(CHANNEL_DATA_HEADER_SIZE + payload.length);
   bytes[0] = channel >> 8;
   bytes[1] = channel & 255;
   bytes[2] = payload.length >> 8;

@@ -7,6 +7,7 @@
  * else than making these, and what they cost was mostly the arrays of their parts. Not re-entrant, never asynchronous.
  */
 import type { SocketAddress } from "../packet/address.ts";
+import { takeBytes } from "./chunk.ts";
 import { AttributeType as A, HEADER_SIZE, MAGIC_COOKIE, type StunClass } from "./constants.ts";
 import { crc32, FINGERPRINT_MASK } from "./fingerprint.ts";
 import { INTEGRITY_SIZE, writeIntegrity } from "./integrity.ts";
@@ -24,7 +25,7 @@ const utf8 = new TextEncoder();
 const scratch = new Uint8Array(HEADER_SIZE + 2 * (MAX_LENGTH + 8));
 const view = new DataView(scratch.buffer);
 
-/** Serialises one message. Throws a RangeError when an attribute or the message is longer than 65535 bytes. */
+/** Serialises one message, in bytes that share their buffer with others'. Throws a RangeError when an attribute or the message is longer than 65535 bytes. */
 export function encodeStun(init: StunMessageInit): Uint8Array<ArrayBuffer> {
   const { transactionId, attributes, integrityKey } = init;
   view.setUint16(0, messageType(init.class, init.method));
@@ -45,7 +46,9 @@ export function encodeStun(init: StunMessageInit): Uint8Array<ArrayBuffer> {
     view.setUint32(at + 4, crc32(scratch, 0, at) ^ FINGERPRINT_MASK);
   }
   view.setUint16(2, end - HEADER_SIZE);
-  return scratch.slice(0, end);
+  const message = takeBytes(end);
+  for (let i = 0; i < end; i++) message[i] = scratch[i]!;
+  return message;
 }
 
 function messageType(messageClass: StunClass, method: number): number {

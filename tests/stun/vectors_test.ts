@@ -153,3 +153,19 @@ Deno.test("the sample responses of RFC 5769 decode and verify", () => {
   equal(v6.xorMappedAddress?.key, "[2001:db8:1234:5678:11:2233:4455:6677]:32853");
   ok(verifyIntegrity(v6, key));
 });
+
+Deno.test("messages share buffers, but no byte: what is made later leaves earlier ones as they are", () => {
+  const message = (fill: number, length: number) =>
+    encodeStun({
+      class: "indication",
+      method: Method.SEND,
+      transactionId: new Uint8Array(12).fill(fill),
+      attributes: [[A.DATA, new Uint8Array(length).fill(fill)]],
+    });
+  const lengths = [0, 1, 60, 100, 900, 1500, 5000];
+  const all = Array.from({ length: 400 }, (_, i) => ({ i, bytes: message(i & 255, lengths[i % 7]!) }));
+  for (const { i, bytes } of all) {
+    equal(hex(bytes), hex(message(i & 255, lengths[i % 7]!)));
+    equal(bytes.length, 20 + 4 + ((lengths[i % 7]! + 3) & ~3));
+  }
+});
