@@ -109,7 +109,7 @@ export function socketVerb<const T extends OptionTable>(spec: SocketVerbSpec<T>)
 
 function inWords(what: string, error: unknown): unknown {
   if (error instanceof ControlUnreachable) {
-    return new CommandError(`${what}: ${error.message}. Start it, or name its socket with --control.`);
+    return new CommandError(`${what}: ${error.message}`);
   }
   if (!(error instanceof ControlRefusal)) return error;
   if (error.problems.length === 0) return new CommandError(`${what}: ${error.message}`);

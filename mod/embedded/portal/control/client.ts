@@ -15,7 +15,7 @@ export class ControlRefusal extends Error {
   }
 }
 
-/** Nobody answers at the socket. */
+/** Nobody answers at the socket; the message says what to do. */
 export class ControlUnreachable extends Error {
   override readonly name = "ControlUnreachable";
 }
@@ -50,8 +50,7 @@ export class ControlClient {
 
   #exchange(method: string, path: string, body: string): Promise<{ status: number; text: string }> {
     const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
-    const failed = (cause: Error) =>
-      reject(new ControlUnreachable(`no portal answers at ${this.path}`, { cause }));
+    const failed = (cause: Error) => reject(unreachable(this.path, cause));
     const answered = (response: IncomingMessage) => {
       let text = "";
       response.setEncoding("utf8");
@@ -75,4 +74,12 @@ export class ControlClient {
     asked.end(body);
     return promise;
   }
+}
+
+function unreachable(path: string, cause: Error): ControlUnreachable {
+  const isForbidden = "code" in cause && (cause.code === "EACCES" || cause.code === "EPERM");
+  const message = isForbidden
+    ? `this user may not open ${path}. Be root, or the user that runs the portal.`
+    : `no portal answers at ${path}. Start it, or name its socket with --control.`;
+  return new ControlUnreachable(message, { cause });
 }
