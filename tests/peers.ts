@@ -34,6 +34,7 @@ const PEERS: readonly Peer[] = [
   program("tcpdump", "tcpdump"),
   program("sysctl", "procps"),
   program("gcc", "gcc"),
+  program("openssl", "openssl"),
   program("chromium", "chromium"),
   program("nginx", "nginx"),
   program("caddy", "caddy"),

@@ -26,15 +26,20 @@ export interface CertificateHandlers {
 export class Certificate {
   readonly #source: CertificateSource;
   readonly #handlers: CertificateHandlers;
+  readonly #checkMs: number;
   #pair: KeyPair;
   /** The last complaint, which is not repeated. */
   #complaint = "";
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** @throws Error when the pair can't be read or doesn't fit together */
-  constructor(source: CertificateSource, handlers: CertificateHandlers) {
+  /**
+   * @param checkMs how often files are read
+   * @throws Error when the pair can't be read or doesn't fit together
+   */
+  constructor(source: CertificateSource, handlers: CertificateHandlers, checkMs = CHECK_MS) {
     this.#source = source;
     this.#handlers = handlers;
+    this.#checkMs = checkMs;
     this.#pair = read(source);
     check(this.#pair);
   }
@@ -80,7 +85,7 @@ export class Certificate {
   #schedule(): void {
     clearTimeout(this.#timer);
     if ("cert" in this.#source) return;
-    this.#timer = setTimeout(() => this.reload(), CHECK_MS);
+    this.#timer = setTimeout(() => this.reload(), this.#checkMs);
   }
 
   #warnOfExpiry(): void {

@@ -44,7 +44,7 @@ export function portalRoutes(portal: Portal, options: RoutesOptions): Hono<{ Bin
   pages.use(headers);
   pages.use(browser(sessions));
   const note = (text: string) => log("info", text);
-  pages.route("/admin", adminRoutes(portal, { basePath, live, version, random, log: note }));
+  pages.route("/admin", adminRoutes(portal, { basePath, live, version, random, log: note, suspended }));
   pages.route("/", signInRoutes(portal, { basePath, random, log: note }));
 
   const app = new Hono<{ Bindings: Remote }>();

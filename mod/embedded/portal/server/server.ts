@@ -30,7 +30,7 @@ import { type Portal, REPORT_INTERVAL_SECS } from "./portal.ts";
 import { portalRoutes } from "./routes.tsx";
 import { type Remote, TrustedProxies } from "./trusted_proxies.ts";
 
-/** A WebSocket takes about 35 kB here. A thousand devices behind one address may come at once. */
+/** A device takes about 50 kB, with TLS 75. A thousand devices behind one address may come at once. */
 const CONNECTIONS = { pending: 4_000, pendingOfSource: 1_500, sockets: 10_000, socketsOfSource: 2_500 };
 const STOP_TIMEOUT = 500;
 const BUSY_SECONDS = 5;

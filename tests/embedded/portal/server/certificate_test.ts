@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { connect as tlsConnect } from "node:tls";
 import { Certificate } from "../../../../mod/embedded/portal/server/certificate.ts";
+import { BackgroundProcess } from "../../../../mod/embedded/testbed/mod.ts";
 import { CERTIFICATE, PRIVATE_KEY } from "../certificate.ts";
 import { connect, withPortal } from "./wire.ts";
 
+const MAIN = new URL("../../../../main.ts", import.meta.url).pathname;
 const SECOND = await makeCertificate("second");
 
 /** A fresh self-signed certificate. */
@@ -73,6 +75,45 @@ Deno.test("a new certificate is shown to newcomers, and nobody's connection is c
       await Promise.all([device.close(), newcomer.close()]);
       assert.ok(log.some((line) => line.startsWith("info: Took the new certificate, good until ")));
     }, { tls });
+  });
+});
+
+Deno.test("files that change are noticed without being told", async () => {
+  await withFiles(async (files) => {
+    const changed = Promise.withResolvers<string>();
+    const certificate = new Certificate(files, {
+      onChange: ({ cert }) => changed.resolve(cert),
+      onLog() {},
+    }, 10);
+    certificate.watch();
+    await Deno.writeTextFile(files.keyFile, SECOND.key);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(certificate.pair.cert, CERTIFICATE, "half of a new pair is none");
+    await Deno.writeTextFile(files.certFile, SECOND.cert);
+    assert.equal(await changed.promise, SECOND.cert);
+    certificate.stop();
+  });
+});
+
+Deno.test("SIGHUP makes the program take a new certificate at once", async () => {
+  await withFiles(async ({ certFile, keyFile }) => {
+    const policy = `${certFile}.toml`;
+    await Deno.writeTextFile(policy, "");
+    const portal = new BackgroundProcess([
+      ...[Deno.execPath(), "run", "-A", "--no-check", MAIN, "portal", policy, "--listen", "127.0.0.1:0"],
+      ...["--tls-cert", certFile, "--tls-key", keyFile, "--control", "off"],
+    ], { label: "portal" });
+    try {
+      const [, port] = await portal.waitFor(/wss:\/\/127\.0\.0\.1:(\d+)/, 20_000);
+      assert.equal(await shown(Number(port)), serial(CERTIFICATE));
+      await Deno.writeTextFile(certFile, SECOND.cert);
+      await Deno.writeTextFile(keyFile, SECOND.key);
+      portal.kill("SIGHUP");
+      await portal.waitFor(/Took the new certificate/, 5_000);
+      assert.equal(await shown(Number(port)), serial(SECOND.cert));
+    } finally {
+      await portal.stop();
+    }
   });
 });
 
