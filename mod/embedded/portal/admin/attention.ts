@@ -14,12 +14,20 @@ const MAX_NAMED = 5;
 
 export function attentionOf(snapshot: Snapshot): Attention[] {
   return [
+    ...suspension(snapshot),
+
     ...silentSites(snapshot),
     ...relayTrouble(snapshot),
     ...lateReports(snapshot),
     ...endingTokens(snapshot),
   ]
     .sort((a, b) => a.mood < b.mood ? -1 : a.mood > b.mood ? 1 : 0);
+}
+
+function suspension({ suspended }: Snapshot): Attention[] {
+  return suspended === undefined
+    ? []
+    : [{ mood: "bad", text: `No device is served: ${visible(suspended, 500)}` }];
 }
 
 function silentSites(snapshot: Snapshot): Attention[] {
@@ -95,7 +103,7 @@ function endingTokens(snapshot: Snapshot): Attention[] {
 }
 
 function listed(names: readonly string[]): string {
-  const shown = names.slice(0, MAX_NAMED).map(visible);
+  const shown = names.slice(0, MAX_NAMED).map((name) => visible(name));
   return names.length > MAX_NAMED
     ? `${shown.join(", ")} and ${names.length - MAX_NAMED} more`
     : shown.join(", ");

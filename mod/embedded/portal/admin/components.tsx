@@ -2,13 +2,13 @@
 // deno-lint-ignore-file jsx-key -- rendered once on the server, never reconciled
 /** The building blocks of the pages: names of strangers, times, states, tables that become cards, forms. */
 import type { Child } from "hono/jsx";
-import { plural, relative, utc, visible } from "./format.ts";
+import { iso, plural, relative, utc, visible } from "./format.ts";
 import type { Slice, View } from "./view.ts";
 import { FAR_FUTURE } from "../policy/policy.ts";
 
 /** Text that somebody else chose, which can't reach out of its place. */
-export function Name({ text }: { text: string }) {
-  return <bdi>{visible(text)}</bdi>;
+export function Name({ text, limit }: { text: string; limit?: number }) {
+  return <bdi>{visible(text, limit)}</bdi>;
 }
 
 /** A moment, told from now; the script puts the absolute time in the viewer's zone into its title. */
@@ -23,10 +23,6 @@ export function Moment({ at }: { at: number }) {
 
 export function Expiry({ at, now }: { at: number; now: number }) {
   return at >= FAR_FUTURE ? <span class="muted">never</span> : <Ago at={at} now={now} />;
-}
-
-function iso(unixSeconds: number): string {
-  return new Date(unixSeconds * 1000).toISOString();
 }
 
 export type Mood = "good" | "warn" | "bad" | "idle";

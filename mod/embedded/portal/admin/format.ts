@@ -45,7 +45,15 @@ export function relative(unixSeconds: number, unixNow: number): string {
 
 /** `2025-07-24 09:00:05 UTC` */
 export function utc(unixSeconds: number): string {
-  return `${new Date(unixSeconds * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+  return `${iso(unixSeconds).slice(0, 19).replace("T", " ")} UTC`;
+}
+
+/** 9999-12-31T23:59:59Z: beyond it years have another form, and dates end somewhere. */
+const LAST_SECOND = 253_402_300_799;
+
+/** `2025-07-24T09:00:05.000Z`; times that gateways state may be anything. */
+export function iso(unixSeconds: number): string {
+  return new Date(Math.min(Math.max(unixSeconds, 0), LAST_SECOND) * 1000).toISOString();
 }
 
 export function plural(count: number, one: string, many = `${one}s`): string {
@@ -58,8 +66,8 @@ const MAX_SHOWN = 120;
  * Text of a stranger (a device's name, a destination) as it may be shown: characters that show nothing, or that turn
  * the text around them, become visible; what is too long is cut.
  */
-export function visible(text: string): string {
+export function visible(text: string, limit = MAX_SHOWN): string {
   const plain = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, "\u{FFFD}");
-  const characters = [...plain.slice(0, 4 * MAX_SHOWN)];
-  return characters.length <= MAX_SHOWN ? plain : `${characters.slice(0, MAX_SHOWN - 1).join("")}…`;
+  const characters = [...plain.slice(0, 2 * limit + 1)];
+  return characters.length <= limit ? plain : `${characters.slice(0, limit - 1).join("")}…`;
 }

@@ -12,6 +12,8 @@ import type { ReceivedReport } from "../core/happenings.ts";
 const MAX_PROBLEMS = 200;
 const MAX_HISTORY = 60;
 const MAX_PROBLEM_CHARACTERS = 500;
+/** A gateway may state any numbers; sums of what is below stay finite. */
+const MAX_RATE = 1e15;
 
 /** Bytes per second, seen from the gateway: `in` comes from clients. */
 export interface Rate {
@@ -94,8 +96,8 @@ function ratesOf(before: GatewayReport, after: GatewayReport, seconds: number): 
     const old = known.get(client.client_id);
     if (!old && !complete) continue;
     rates.set(client.client_id, {
-      in: moved(old?.bytes_in ?? 0, client.bytes_in) / seconds,
-      out: moved(old?.bytes_out ?? 0, client.bytes_out) / seconds,
+      in: Math.min(moved(old?.bytes_in ?? 0, client.bytes_in) / seconds, MAX_RATE),
+      out: Math.min(moved(old?.bytes_out ?? 0, client.bytes_out) / seconds, MAX_RATE),
     });
   }
   return rates;

@@ -38,6 +38,8 @@ export interface AdminOptions {
   random(length: number): Uint8Array;
   /** Takes a sentence for the operator. */
   log(text: string): void;
+  /** Why no device is served at the moment, if so. */
+  readonly suspended?: () => Error | undefined;
   /** Who sent the request; by the browser's session when absent. */
   readonly currentUser?: (c: Context) => UserPolicy | undefined;
   /** Hidden field of forms; that of the browser's session when absent. */
@@ -59,7 +61,7 @@ export function adminRoutes(portal: AdminPortal, options: AdminOptions): Hono<En
     const url = new URL(c.req.url);
     const { host = url.host, secure } = peerOf(c);
     return {
-      snapshot: new Snapshot(portal, live),
+      snapshot: new Snapshot(portal, live, options.suspended?.()?.message),
       user: c.get("admin"),
       base,
       signOutPath: `${basePath}/`,

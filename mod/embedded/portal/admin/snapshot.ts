@@ -49,7 +49,8 @@ export class Snapshot {
   readonly #resources: ReadonlyMap<Id, ResourcePolicy>;
   readonly #grants: readonly Grant[];
 
-  constructor(portal: AdminPortal, live: LiveState) {
+  /** @param suspended why no device is served at the moment, if so */
+  constructor(portal: AdminPortal, live: LiveState, readonly suspended: string | undefined) {
     this.policy = portal.policy;
     this.unixNow = portal.unixNow();
     this.live = live;

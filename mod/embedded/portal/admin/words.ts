@@ -71,7 +71,7 @@ export function refusalText(reason: string, violated: readonly string[]): string
 }
 
 function either(values: readonly string[]): string {
-  const shown = values.map(visible);
+  const shown = values.map((value) => visible(value));
   return shown.length < 2 ? shown.join("") : `${shown.slice(0, -1).join(", ")} or ${shown.at(-1)}`;
 }
 

@@ -164,6 +164,7 @@ export class AdminWorld implements AdminPortal {
   relayList: JoinedRelay[] = [];
   currentUser: UserPolicy | undefined = ADMIN;
   readonly live = new LiveState();
+  suspended: Error | undefined;
   /** What was logged. */
   readonly logged: string[] = [];
   /** What was done. */
@@ -178,6 +179,7 @@ export class AdminWorld implements AdminPortal {
       version: "0.1.0",
       random: (length) => new Uint8Array(length).fill(7),
       log: (text) => this.logged.push(text),
+      suspended: () => this.suspended,
       currentUser: () => this.currentUser,
       csrfField: () => html`<input type="hidden" name="csrf" value="${CSRF}" />`,
     });

@@ -21,7 +21,7 @@ type Kind = typeof KINDS[number][0];
 
 export function activityPage(view: View): Page {
   const { snapshot } = view;
-  const all = snapshot.recent;
+  const { recent: all, unixNow } = snapshot;
   const client = view.url.searchParams.get("client") ?? "";
   const resource = view.url.searchParams.get("resource") ?? "";
   const kind = KINDS.find(([value]) => value === view.url.searchParams.get("kind"))?.[0] ?? "";
@@ -29,7 +29,7 @@ export function activityPage(view: View): Page {
   const found = all.filter((one) =>
     (client === "" || clientOf(one) === client) && (resource === "" || resourceOf(one) === resource) &&
     (kind === "" || kindOf(one) === kind) && (text === "" || destinationOf(one).toLowerCase().includes(text))
-  ).toReversed().sort((a, b) => b.at - a.at);
+  ).toReversed().sort((a, b) => Math.min(b.at, unixNow) - Math.min(a.at, unixNow));
   const shown = slice(found, view.url);
   const reporting = snapshot.gateways().some((gateway) => snapshot.gatewayLive(gateway));
   const clients = choices(all.map(clientOf), client, (id) => snapshot.devices.get(id)?.name);

@@ -8,6 +8,9 @@ import type { DeviceDetails } from "../../core/device_details.ts";
 import type { Site } from "../../../../portal/types.ts";
 import type { Page, View } from "../view.ts";
 
+/** Of one site; whoever has a gateway's token can make more up. */
+const MAX_SHOWN = 100;
+
 export function gatewaysPage(view: View): Page {
   const { snapshot } = view;
   const gateways = snapshot.gateways();
@@ -92,36 +95,41 @@ function Gateways({ view, gateways, caption, empty }: {
   const live = (gateway: DeviceDetails) => snapshot.gatewayLive(gateway);
   const quiet = (gateway: DeviceDetails) => gateway.session ? <Muted>no live data</Muted> : "–";
   return (
-    <Table
-      caption={caption}
-      rows={gateways}
-      keyOf={(gateway) => gateway.id}
-      empty={empty}
-      columns={[
-        { title: "Gateway", cell: ({ id }) => <DeviceLink view={view} id={id} /> },
-        { title: "State", cell: ({ session }) => <Online yes={session !== undefined} /> },
-        {
-          title: "Since",
-          cell: ({ session }) => session ? <Ago at={session.since} now={snapshot.unixNow} /> : "–",
-        },
-        {
-          title: "Version",
-          cell: (one) => <Name text={live(one)?.report.version ?? one.session?.version ?? "–"} />,
-        },
-        { title: "From", cell: ({ session }) => session ? <Name text={session.remoteIp} /> : "–" },
-        {
-          title: "Clients",
-          numeric: true,
-          cell: (one) => live(one)?.report.clients.length ?? quiet(one),
-        },
-        {
-          title: "Traffic now",
-          cell: (one) => {
-            const state = live(one);
-            return state ? <Rates rate={state.total} /> : "–";
+    <>
+      <Table
+        caption={caption}
+        rows={gateways.slice(0, MAX_SHOWN)}
+        keyOf={(gateway) => gateway.id}
+        empty={empty}
+        columns={[
+          { title: "Gateway", cell: ({ id }) => <DeviceLink view={view} id={id} /> },
+          { title: "State", cell: ({ session }) => <Online yes={session !== undefined} /> },
+          {
+            title: "Since",
+            cell: ({ session }) => session ? <Ago at={session.since} now={snapshot.unixNow} /> : "–",
           },
-        },
-      ]}
-    />
+          {
+            title: "Version",
+            cell: (one) => <Name text={live(one)?.report.version ?? one.session?.version ?? "–"} />,
+          },
+          { title: "From", cell: ({ session }) => session ? <Name text={session.remoteIp} /> : "–" },
+          {
+            title: "Clients",
+            numeric: true,
+            cell: (one) => live(one)?.report.clients.length ?? quiet(one),
+          },
+          {
+            title: "Traffic now",
+            cell: (one) => {
+              const state = live(one);
+              return state ? <Rates rate={state.total} /> : "–";
+            },
+          },
+        ]}
+      />
+      {gateways.length > MAX_SHOWN && (
+        <p class="muted">And {gateways.length - MAX_SHOWN} more, which are offline or come later by name.</p>
+      )}
+    </>
   );
 }

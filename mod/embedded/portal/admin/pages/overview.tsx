@@ -12,6 +12,7 @@ import type { Page, View } from "../view.ts";
 import { FirstSteps, isEmpty } from "./first_steps.tsx";
 
 const PROBLEMS_SHOWN = 10;
+const PROBLEM_LENGTH = 500;
 
 export function overview(view: View, version: string | undefined): Page {
   const { snapshot } = view;
@@ -194,7 +195,7 @@ function Problems({ view: { snapshot } }: { view: View }) {
     <ul class="log">
       {problems.map(({ at, text, times }) => (
         <li data-key={`${text} ${at}`}>
-          <Ago at={at} now={snapshot.unixNow} /> <Name text={text} />
+          <Ago at={at} now={snapshot.unixNow} /> <Name text={text} limit={PROBLEM_LENGTH} />
           {times > 1 && <Muted>{` (${times} times)`}</Muted>}
         </li>
       ))}

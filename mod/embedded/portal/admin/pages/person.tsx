@@ -6,13 +6,14 @@ import { Ago, Expiry, Facts, Muted, Name, Online, Pager, Section, Table } from "
 import { DeviceLink, ResourceLink } from "../links.tsx";
 import { SessionTable } from "./sessions.tsx";
 import type { ActorPolicy } from "../../policy/policy.ts";
-import { type Page, slice, type View } from "../view.ts";
+import { type Page, PAGE_SIZE, slice, type View } from "../view.ts";
 
 export function personPage(view: View, actor: ActorPolicy): Page {
   const { snapshot } = view;
   const devices = snapshot.clients().filter(({ owner }) => owner === actor.name);
   const shown = slice(devices, view.url);
-  const tokens = snapshot.tokens.filter(({ role, owner }) => role === "client" && owner === actor.name);
+  const tokens = snapshot.tokens.filter(({ role, owner }) => role === "client" && owner === actor.name)
+    .sort((a, b) => b.createdAt - a.createdAt);
   const given = snapshot.policy.resources
     .map((resource) => ({ resource, policies: policiesFor(snapshot, actor, resource) }))
     .filter(({ policies }) => policies.length > 0);
@@ -87,7 +88,12 @@ export function personPage(view: View, actor: ActorPolicy): Page {
           title="Sessions and tokens"
           note="Made while the portal runs; one in the policy file is not listed."
         >
-          <SessionTable view={view} tokens={tokens} withOwner={false} empty={<p>None.</p>} />
+          <SessionTable
+            view={view}
+            tokens={tokens.slice(0, PAGE_SIZE)}
+            withOwner={false}
+            empty={<p>None.</p>}
+          />
         </Section>
       </>
     ),
