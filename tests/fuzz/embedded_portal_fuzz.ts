@@ -195,7 +195,7 @@ class Machine {
 
   /** What people do to a portal. */
   #administer(feed: Feed): void {
-    switch (feed.below(8)) {
+    switch (feed.below(10)) {
       case 0:
         this.#skew = feed.pick([0, 86_400, -86_400, 400]);
         return;
@@ -220,6 +220,11 @@ class Machine {
         return;
       case 6:
         return this.#restart();
+      case 7:
+        // What is not said about a device that is not known any more is never said.
+        return this.#isMute ? undefined : void this.#core.removeDevice(feed.pick([...this.#ids]), this.#now);
+      case 8:
+        return void this.#core.expireToken(nameBasedId(MADE), UNIX_START + feed.below(600));
       default:
         this.#policy = feed.pick(POLICIES);
         return this.#core.setPolicy(this.#policy);
@@ -405,7 +410,7 @@ export const target: FuzzTarget = {
     Uint8Array.of(200, 3, 0, 1),
     Uint8Array.of(200, 6, 1),
     Uint8Array.of(211, 0, 1),
-    Uint8Array.of(225, 7, 3),
+    Uint8Array.of(225, 9, 3),
     Uint8Array.of(225, 5),
     Uint8Array.of(225, 6),
     Uint8Array.of(250, 3),

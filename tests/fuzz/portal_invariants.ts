@@ -79,6 +79,7 @@ export class Invariants {
     const process = `${id} ${admission.publicKey}`;
     const flows = this.#flows.get(process) ?? new Map<string, unknown>();
     this.#flows.set(process, flows);
+    if (event === "disconnect") flows.clear(); // It signs out, and ends.
     if (event === "init") {
       const listed = new Set((payload.resources as { id: string }[]).map((one) => one.id));
       for (const resourceId of [...flows.keys()]) if (!listed.has(resourceId)) flows.delete(resourceId);

@@ -129,6 +129,7 @@ export class StoredEvents {
   apply(events: readonly PortalEvent[]): void {
     for (const event of events) {
       if (event.type === "store_device") this.#devices.set(event.record.id, event.record);
+      if (event.type === "drop_device") this.#devices.delete(event.id);
       if (event.type === "store_token") this.#tokens.set(event.record.id, event.record);
       if (event.type === "drop_token") this.#tokens.delete(event.id);
       if (event.type === "store_grant") {

@@ -206,6 +206,7 @@ export class PortalCore {
   removeDevice(id: Id, now: number): boolean {
     const device = this.#state.devices.byId(id);
     if (!device) return false;
+    const isThere = this.#state.online.client(id) !== undefined;
     for (const connection of [...this.#state.connections.values()]) {
       if (connection.device.id !== id) continue;
       this.#state.expel(connection, "the device was removed");
@@ -217,7 +218,8 @@ export class PortalCore {
       revoke(this.#state, grant, revoked);
     }
     refreshRevoked(this.#state, revoked);
-    for (const grant of grants.endedOf(id)) this.#state.dropGrant(grant);
+    // One that is away is not told that it is over: if it comes back, it is told what has ended.
+    if (isThere) { for (const grant of grants.endedOf(id)) this.#state.dropGrant(grant); }
     this.#state.devices.remove(id);
     this.#state.events.push({ type: "drop_device", id });
     return true;

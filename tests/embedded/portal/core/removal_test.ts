@@ -63,3 +63,12 @@ Deno.test("a token that is to end later lets its devices stay until then, and pu
   assert.equal(phone.heard().at(-1), "disconnect");
   assert.equal(world.core.expireToken("unknown", 0), false);
 });
+
+Deno.test("a client that was away when it was removed is told what has ended when it comes back", () => {
+  const { world, laptop } = household();
+  laptop.hangUp();
+  world.core.removeDevice(laptop.id, world.now);
+  world.drain();
+  const flap = ["resource_deleted", "resource_created_or_updated"];
+  assert.deepEqual(world.connect("laptop").heard(), ["phx_reply", "init", ...flap]);
+});
