@@ -14,7 +14,7 @@
  * - Until the first join ever, attempts are one second apart and end after 15 s, unless somebody answered that now is
  *   not the time (409, 429, 5xx, `Retry-After`, a proxy's no). Then, and after the first join, the back-off applies; it
  *   is reset by a join, not by a mere 101. `Retry-After` overrides both.
- * - News of our own network cut all waiting short: `reconnect`, `retry`, `verify`.
+ * - News of our own network cut all waiting short: `move`, `networkChanged`, `verify`.
  * - Refs restart at 0 with each socket. Nothing is queued while the link is down: `send` says so instead.
  */
 import type { RandomBytes } from "../crypto/types.ts";
@@ -42,8 +42,8 @@ const RECONNECT_INTERVAL = 5_000;
 const MAX_MOVES = 3;
 /** Attempts that news of our network bring forward are at least this far apart. */
 const RETRY_INTERVAL = 1_000;
-/** For so long a link that is in doubt may be silent. */
-const PROOF_TIMEOUT = 3_000;
+/** For so long a link that is in doubt may be silent, and so long it is not asked again. */
+const PROOF_TIMEOUT = 3_000, PROOF_INTERVAL = 1_000;
 /** Events whose error reply is still awaited; most events are never answered, so old ones are forgotten. */
 const TRACKED_EVENTS = 64;
 
@@ -109,6 +109,11 @@ export class Channel {
   #moves: number[] = [];
   /** The portal named the time of the next attempt. */
   #isToldToWait = false;
+  /** When a move that had to wait is acted on. */
+  #moveAt = Infinity;
+  /** Our network has changed since the link was asked for a sign of life. */
+  #isInDoubt = false;
+  #askedAt = -Infinity;
   /** The heartbeat that has to be answered, and until when. */
   #proof: { readonly ref: number; readonly deadline: number } | undefined;
 
@@ -208,12 +213,15 @@ export class Channel {
 
   /**
    * Our own address has changed, so that the current socket can't work any more: dials again at once. Who changes it
-   * without end gets links that only have to show that they work.
+   * without end waits a little, and the link has to show meanwhile that it works.
    */
   move(now: number): void {
     if (this.#state === "ended") return;
     this.#moves = this.#moves.filter((at) => now - at < RECONNECT_INTERVAL);
-    if (this.#moves.length >= MAX_MOVES) return this.verify(now);
+    if (this.#moves.length >= MAX_MOVES) {
+      this.#moveAt = this.#moves[0]! + RECONNECT_INTERVAL;
+      return this.verify(now);
+    }
     this.#moves.push(now);
     this.#redial(now);
   }
@@ -226,22 +234,24 @@ export class Channel {
     this.#dial(now);
   }
 
-  /** Our network has changed: an attempt that is waited for is due, unless the portal itself asked for patience. */
-  retry(now: number): void {
+  /**
+   * Our network has changed, for better or worse: an attempt that is waited for is due, unless the portal itself asked
+   * for patience, and a link has to show within seconds that it still works.
+   */
+  networkChanged(now: number): void {
+    this.#isInDoubt = true;
+    if (this.#state === "joined") this.#prove(now);
     if (this.#state !== "waiting" || this.#isToldToWait) return;
     this.#backoff.reset();
     this.#deadline = Math.min(this.#deadline, this.#lastDial + RETRY_INTERVAL);
     if (this.#deadline <= now) this.#dial(now);
   }
 
-  /** The link may be dead: it has to show within seconds that it is not. */
+  /** The same, and little else works: an attempt under way has no longer than a link in doubt. */
   verify(now: number): void {
-    if (this.#state === "joined") {
-      if (this.#proof) return;
-      const ref = this.#beat();
-      this.#proof = { ref, deadline: now + PROOF_TIMEOUT };
-    } else if (this.#state === "waiting") this.retry(now);
-    else if (this.#state !== "ended") this.#deadline = Math.min(this.#deadline, now + PROOF_TIMEOUT);
+    this.networkChanged(now);
+    if (this.#state !== "dialing" && this.#state !== "joining") return;
+    this.#deadline = Math.min(this.#deadline, now + PROOF_TIMEOUT);
   }
 
   /** Ends the link: closes the socket with code 1000. */
@@ -260,6 +270,8 @@ export class Channel {
     if (this.#state === "joined" && this.#proof && now >= this.#proof.deadline) {
       return this.#hangUp("the portal does not answer since the network changed", now);
     }
+    if (this.#state !== "ended" && now >= this.#moveAt) return this.move(now);
+    if (this.#state === "joined" && now >= this.#proveAt) this.#prove(now);
     if ((this.#state === "joining" || this.#state === "joined") && now >= this.#nextHeartbeat) {
       this.#heartbeat(now);
     }
@@ -270,12 +282,25 @@ export class Channel {
       case "ended":
         return undefined;
       case "joined":
-        return Math.min(this.#nextHeartbeat, this.#proof?.deadline ?? Infinity);
+        return Math.min(this.#nextHeartbeat, this.#proof?.deadline ?? this.#proveAt, this.#moveAt);
       case "joining":
-        return Math.min(this.#deadline, this.#nextHeartbeat);
+        return Math.min(this.#deadline, this.#nextHeartbeat, this.#moveAt);
       default:
-        return this.#deadline;
+        return Math.min(this.#deadline, this.#moveAt);
     }
+  }
+
+  /** When a link in doubt is to be asked next; Infinity: it is not in doubt. */
+  get #proveAt(): number {
+    return this.#isInDoubt ? this.#askedAt + PROOF_INTERVAL : Infinity;
+  }
+
+  /** Asks for a sign of life, unless it has just been asked for one: then it is asked again later. */
+  #prove(now: number): void {
+    if (this.#proof || now < this.#proveAt) return;
+    this.#isInDoubt = false;
+    this.#askedAt = now;
+    this.#proof = { ref: this.#beat(), deadline: now + PROOF_TIMEOUT };
   }
 
   /** The next text frame for the current socket. */
@@ -291,6 +316,8 @@ export class Channel {
     this.#state = "dialing";
     this.#lastDial = now;
     this.#proof = undefined;
+    this.#isInDoubt = false;
+    this.#moveAt = Infinity;
     this.#deadline = now + DIAL_TIMEOUT;
     this.#events.push({ type: "dial", attempt: ++this.#attempt });
   }

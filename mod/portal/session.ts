@@ -101,9 +101,9 @@ export class PortalSession<Event, Command> {
     this.#drain(now);
   }
 
-  /** See `Channel.retry`. */
-  retry(now: number): void {
-    this.#channel.retry(now);
+  /** See `Channel.networkChanged`. */
+  networkChanged(now: number): void {
+    this.#channel.networkChanged(now);
     this.#drain(now);
   }
 

@@ -193,7 +193,7 @@ class TunnelRuntime implements Runtime {
         this.#relays = message;
         return;
       case "network":
-        if (!message.doubtful) return this.#portal?.retry();
+        if (!message.doubtful) return this.#portal?.networkChanged();
         log.info("No relay answers since this host's network changed; checking every path");
         return this.#portal?.verify();
       case "interface":

@@ -286,7 +286,7 @@ Deno.test("news of the network bring the next attempt forward, but not in a loop
   const waiting = world.channel.pollTimeout()! - world.now;
   assert.ok(waiting > 20_000, `${waiting} ms of back-off`);
   world.at(world.now + 500).take();
-  world.channel.retry(world.now);
+  world.channel.networkChanged(world.now);
   assert.deepEqual(world.drain().take(), []);
   world.at(world.now + 500);
   assert.match(world.take()[0]!, /dial 14$/);
@@ -297,14 +297,13 @@ Deno.test("news of the network bring the next attempt forward, but not in a loop
 Deno.test("a portal that asked for patience gets it, whatever happens to the network", () => {
   const world = new ChannelWorld().join().at(1_000).closed().at(1_500).refuse(503, "busy", "60").at(10_000);
   world.take();
-  world.channel.retry(world.now);
+  world.channel.networkChanged(world.now);
   assert.deepEqual(world.drain().take(), []);
 });
 
 Deno.test("a link in doubt that answers stays, one that does not is given up within seconds", () => {
   const world = new ChannelWorld().join().at(1_000);
   world.channel.verify(world.now);
-  world.channel.verify(world.now + 1);
   world.drain().ok(1, "phoenix").at(9_999);
   assert.equal(world.channel.isJoined, true);
   assert.equal(world.frames.filter(({ event }) => event === "heartbeat").length, 1);
@@ -329,8 +328,42 @@ Deno.test("every change of our address means a new socket at once; changes witho
   }
   world.channel.move(world.now);
   assert.deepEqual(world.drain().take(), ["1600 → phoenix heartbeat 1"]);
-  world.at(4_600);
-  assert.match(world.take().join(), /does not answer since the network changed/);
+  world.ok(1, "phoenix").at(5_999).take();
+  assert.equal(world.channel.isJoined, true);
+  world.at(6_000);
+  assert.deepEqual(
+    world.take(),
+    ["6000 hangup 1000", "6000 dial 5"],
+    "its time has come, although the link answers",
+  );
+});
+
+Deno.test("a link that has to show again and again that it works is asked once a second", () => {
+  const world = new ChannelWorld().join().at(1_000);
+  const beats = () => world.frames.filter(({ event }) => event === "heartbeat");
+  for (let ms = 1_000; ms < 9_000; ms++) {
+    world.at(ms);
+    world.channel.networkChanged(ms);
+    world.drain();
+    if (beats().length > 0 && beats().at(-1)!.ref === beats().length) {
+      world.ok(beats().at(-1)!.ref, "phoenix");
+    }
+  }
+  assert.equal(beats().length, 8);
+  world.at(9_500);
+  assert.equal(beats().length, 9, "and once more after the last change");
+  assert.equal(world.channel.isJoined, true);
+});
+
+Deno.test("a change while the link is being asked is asked about afterwards", () => {
+  const world = new ChannelWorld().join().at(1_000);
+  world.channel.networkChanged(world.now);
+  world.drain().at(1_100);
+  world.channel.networkChanged(world.now);
+  world.drain().ok(1, "phoenix").at(2_000);
+  assert.deepEqual(world.frames.filter(({ event }) => event === "heartbeat").map(({ ref }) => ref), [1, 2]);
+  world.at(5_000);
+  assert.equal(world.channel.isJoined, false, "the second question is not answered");
 });
 
 Deno.test("a dial in doubt is given up within seconds", () => {
@@ -380,7 +413,7 @@ Deno.test("whatever arrives in whatever order: no throw, timers in the future, f
       (w) => w.refuse(503, "x", "1"),
       (w) => w.channel.reconnect(w.now),
       (w) => w.channel.move(w.now),
-      (w) => w.channel.retry(w.now),
+      (w) => w.channel.networkChanged(w.now),
       (w) => w.channel.verify(w.now),
       (w) => w.channel.send("x", {}),
     ),

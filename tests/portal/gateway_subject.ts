@@ -129,7 +129,7 @@ export class GatewaySubject implements Subject {
         this.#isReachable = words === "reachable";
         return;
       case "retry":
-        return session.retry(now);
+        return session.networkChanged(now);
       case "close":
         return session.close(now);
     }

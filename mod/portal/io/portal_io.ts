@@ -52,9 +52,9 @@ export interface PortalConnection<Command> {
   readonly isJoined: boolean;
   /** Our address has changed: gives the socket up, which could only time out, and dials anew. */
   reconnect(): void;
-  /** Our network has changed, perhaps for the better: an attempt that is waited for is made now. */
-  retry(): void;
-  /** Our network has changed, perhaps for the worse: the link has to show within seconds that it still works. */
+  /** Our network has changed: an attempt that is waited for is made now, a link has to show that it still works. */
+  networkChanged(): void;
+  /** The same, and little else works: an attempt under way is given seconds, too. */
   verify(): void;
   /** Closes the socket with code 1000 and ends the session; resolves when it is closed, after 0.5 s at the latest. */
   close(): Promise<void>;
@@ -130,8 +130,8 @@ class Driver<Event, Command> implements PortalConnection<Command> {
     this.#feed((now) => this.#session.reconnect(now));
   }
 
-  retry(): void {
-    this.#feed((now) => this.#session.retry(now));
+  networkChanged(): void {
+    this.#feed((now) => this.#session.networkChanged(now));
   }
 
   verify(): void {
