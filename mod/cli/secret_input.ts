@@ -26,9 +26,10 @@ function checked(password: string): string {
 
 /** Raw mode shows nothing; so keys that edit a line are ours to handle. */
 function readHidden(prompt: string): string {
-  Deno.stderr.writeSync(encoder.encode(prompt));
+  // Before anybody is asked: what is typed at once must not be shown either.
   Deno.stdin.setRaw(true);
   try {
+    Deno.stderr.writeSync(encoder.encode(prompt));
     return readKeys();
   } finally {
     Deno.stdin.setRaw(false);
