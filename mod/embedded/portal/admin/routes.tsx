@@ -197,7 +197,7 @@ function missing(view: View): Page {
 
 function NotAdmin({ user, home }: { user: UserPolicy; home: string }) {
   return (
-    <PlainPage title="Not for you">
+    <PlainPage title="For admins only">
       <p>
         These pages are for users with <code>admin = true</code> in the policy file;{" "}
         <Name text={user.displayName} /> is none.

@@ -380,6 +380,13 @@ Deno.test("the activity page filters by client, resource, kind and destination",
   );
 });
 
+Deno.test("a name and what a person is called stand apart", async () => {
+  assert.match(
+    await showcase().get("/admin/people"),
+    /<bdi>anna<\/bdi><\/a> <span class="muted"><bdi>Anna Bergström/,
+  );
+});
+
 Deno.test("times are relative or of the viewer's zone, with the absolute one in UTC beside them", async () => {
   const page = await showcase().get("/admin/activity");
   assert.match(

@@ -54,7 +54,7 @@ Deno.test("a user who is no admin can't act, even with a proof of a page of thei
     (await browser.post(`/admin/devices/${one.id}/verify`, { csrf, verified: "yes" })).status,
     403,
   );
-  assert.match(browser.page, /Not for you/);
+  assert.match(browser.page, /For admins only/);
   assert.deepEqual(world.deeds, []);
 });
 

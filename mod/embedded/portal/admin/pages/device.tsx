@@ -2,7 +2,7 @@
 // deno-lint-ignore-file jsx-key -- rendered once on the server, never reconciled
 /** One client device: its session, its live connections, and what it may use right now. */
 import { policiesFor, Verdict } from "../access.tsx";
-import { Action, Ago, Expiry, Facts, Muted, Name, Online, Pager, Section, Table } from "../components.tsx";
+import { Action, Ago, Expiry, Facts, Name, Online, Pager, Section, Snippet, Table } from "../components.tsx";
 import { visible } from "../format.ts";
 import { ActorLink, DeviceLink, ResourceLink, SiteNames } from "../links.tsx";
 import { Handshake, PathState, Rates, RoundTrip, Totals } from "../traffic.tsx";
@@ -209,7 +209,15 @@ function Actions({ view, device }: { view: View; device: DeviceDetails }) {
       {session && session.tokenId === undefined && (
         <p class="muted">Its token is in the policy file: to keep it out, take it out there.</p>
       )}
-      {!session && <Muted>Sessions of a device that is offline are on its person's page.</Muted>}
+      {!session && (
+        <>
+          <p class="muted">
+            Sessions of a device that is offline are on its person's page. To forget it, with its addresses
+            and its mark:
+          </p>
+          <Snippet text={`postern portal device remove ${device.id}`} />
+        </>
+      )}
     </Section>
   );
 }

@@ -48,6 +48,7 @@ export function peoplePage(view: View): Page {
                   <ActorLink view={view} name={actor.name} />
                   {actor.kind === "user" && actor.displayName !== actor.name && (
                     <>
+                      {" "}
                       <Muted>
                         <Name text={actor.displayName} />
                       </Muted>

@@ -177,8 +177,7 @@ export function newTokenPage(view: View, record: TokenRecord, token: string): Pa
       <>
         <h1>New token</h1>
         <p>
-          For {role} <Name text={owner} />, good until: <Expiry at={expiresAt} now={view.snapshot.unixNow} />.
-          {" "}
+          For {role} <Name text={owner} />; ends: <Expiry at={expiresAt} now={view.snapshot.unixNow} />.{" "}
           <strong>Copy it now: it is not shown again.</strong>
         </p>
         <Snippet text={token} />
