@@ -62,7 +62,7 @@ Deno.test("a state that can't be written: nothing is acknowledged, everybody get
       );
       const health = await fetch(`${server.url.replace("ws:", "http:")}/healthz`);
       assert.equal(health.status, 503);
-      assert.equal((await health.json()).status, "suspended");
+      assert.deepEqual(await health.json(), { status: "suspended" }, "strangers learn no paths");
       const again = await dial(server);
       assert.ok(!(again instanceof Device) && again.status === 503);
 
