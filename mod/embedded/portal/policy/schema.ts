@@ -90,12 +90,22 @@ const passwordHash = v.pipe(
   v.check(isPasswordHash, "it is no scrypt hash: make one with `postern portal hash-password`"),
 );
 
+/** People sign in at `/{slug}`, where these are already. */
+const RESERVED_SLUGS: readonly string[] = ["admin", "healthz"];
+
 const entries = <T extends v.GenericSchema>(entry: T) => v.optional(v.array(entry), []);
 
 export const policySchema = v.strictObject({
   account: v.optional(
     v.strictObject({
-      slug: v.optional(v.pipe(v.string(), v.regex(/^[a-z0-9_-]{1,64}$/, "use a-z, 0-9, _ and -")), "postern"),
+      slug: v.optional(
+        v.pipe(
+          v.string(),
+          v.regex(/^[a-z0-9_-]{1,64}$/, "use a-z, 0-9, _ and -"),
+          v.check((slug) => !RESERVED_SLUGS.includes(slug), "the portal has a page of its own there"),
+        ),
+        "postern",
+      ),
       dns: v.optional(v.array(resolver), []),
       search_domain: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9.-]{1,253}$/, "it is not a domain"))),
     }),
