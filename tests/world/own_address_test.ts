@@ -95,6 +95,24 @@ Deno.test("another network with the very same private address is another network
   const outage = stage.longestOutage(30_000, client, gateway);
   assert.ok(outage <= SIGNALLED_MS, `${outage} ms`);
   assert.deepEqual(stage.violations, []);
+  const moves = client.machine.outputs.filter((o) => o.type === "node" && o.event.type === "moved");
+  assert.equal(moves.length, 1, "its link to the portal is as dead as its paths");
+});
+
+Deno.test("a gateway takes the path of a client that moved with its handshake, not when the old one is found dead", () => {
+  const stage = new NodeWorld({ echo: false });
+  assert.equal(stage.connect(1), undefined);
+  stage.world.run(3_000);
+  const { client } = stage.ends;
+  client.host.disconnect();
+  client.host.connect(stage.world.internet, { v4: "203.0.113.77" }, { latency: 10 });
+  client.machine.node.networkChanged(stage.world.now);
+  stage.world.run(3_000);
+  const taken = [stage.client, stage.gateway].map(({ events }) =>
+    events.filter(({ type }) => type === "path").at(-1)!.at
+  );
+  assert.equal(stage.gateway.node.connection("client")!.nominated!.remote.ip, "203.0.113.77");
+  assert.ok(taken[1]! - taken[0]! <= 100, `${taken[1]! - taken[0]!} ms after the client`);
 });
 
 /** Datagrams that arrive anywhere within `ms`, with and without what `act` does to the gateway meanwhile. */
