@@ -6,7 +6,8 @@ import { browser, type BrowserSessions, signInRoutes } from "../sign_in/mod.ts";
 import { MessagePage } from "../sign_in/pages.tsx";
 import { StoreError } from "../store/store_error.ts";
 import { DEVICE_PATHS } from "./device_login.ts";
-import { setPeer } from "./peer.ts";
+import { peerOf, setPeer, sourceOf } from "./peer.ts";
+import { TokenBuckets } from "./token_buckets.ts";
 import type { Portal } from "./portal.ts";
 import type { Remote, TrustedProxies } from "./trusted_proxies.ts";
 
@@ -25,6 +26,9 @@ export interface RoutesOptions {
   readonly version: string | undefined;
 }
 
+/** Of one source: people who click, and pages that look for news every few seconds. */
+const PAGES = { burst: 400, seconds: 0.05 };
+
 const HEADERS = {
   "cache-control": "no-store",
   "referrer-policy": "no-referrer",
@@ -39,7 +43,12 @@ export function portalRoutes(portal: Portal, options: RoutesOptions): Hono<{ Bin
   // Anybody may ask: the reason is in the log, and at `/readyz` of the program's own port.
   const health = (c: Context) =>
     suspended() ? c.json({ status: "suspended" }, 503) : c.json({ status: "ok" });
+  const limits = new TokenBuckets(PAGES);
   const pages = new Hono();
+  pages.use(async (c, next) => {
+    const wait = limits.take(sourceOf(peerOf(c).ip), performance.now() / 1000);
+    return wait === 0 ? await next() : c.text("Too many requests.", 429, { "retry-after": String(wait) });
+  });
   pages.use(headers);
   pages.use(browser(sessions));
   const note = (text: string) => log("info", text);

@@ -71,6 +71,27 @@ Deno.test("a request that is too long, or that is none, ends its connection and 
   });
 });
 
+Deno.test("a source that asks for pages without end is told to wait; devices of the same source aren't", async () => {
+  await withPortal(async (server) => {
+    const base = server.url.replace("ws:", "http:");
+    const statuses = [];
+    for (let i = 0; i < 40; i++) {
+      statuses.push(
+        ...await Promise.all(Array.from({ length: 25 }, async () => {
+          const response = await fetch(`${base}/`);
+          await response.body?.cancel();
+          return response.status;
+        })),
+      );
+    }
+    assert.ok(statuses.slice(0, 400).every((status) => status === 200));
+    assert.ok(statuses.includes(429));
+    const device = await connect(server);
+    await device.join();
+    await device.close();
+  });
+});
+
 Deno.test("what strangers send doesn't fill the log", async () => {
   await withPortal(async (server, log) => {
     const post = (type: string, body: string) =>
