@@ -218,7 +218,10 @@ export class PortalState {
 
   // Grants -----------------------------------------------------------------------------------------------------
 
+  /** Clients ask again and again for what they have: what is stored already is not stored once more. */
   setGrant(grant: Grant): void {
+    const known = this.grants.get(grant.clientId, grant.resourceId);
+    if (known && !grant.ended && isEqual(known, grant)) return;
     this.grants.set(grant);
     this.events.push({ type: "store_grant", grant });
   }
@@ -252,4 +255,8 @@ export class PortalState {
   describe({ topic, name, deviceId }: PortalSocket): string {
     return `${topic} "${name}"${deviceId && ` (${deviceId})`}`;
   }
+}
+
+function isEqual(a: Grant, b: Grant): boolean {
+  return (Object.keys(a) as (keyof Grant)[]).every((key) => a[key] === b[key]);
 }

@@ -8,6 +8,8 @@ import type { PortalState } from "./state.ts";
 
 /** Seconds between two looks at conditions of time. */
 const CONDITIONS_INTERVAL = 60;
+/** Seconds between two sweeps that neither passed nor can be explained by slow adjustment. */
+const CLOCK_JUMP = 60;
 
 export interface EndedSocket {
   readonly socket: PortalSocket;
@@ -18,6 +20,8 @@ export interface EndedSocket {
 export class Sweep {
   readonly #state: PortalState;
   #minute: number;
+  /** The wall clock's reading at monotonic time 0, as of the last sweep; undefined before the first. */
+  #epoch: number | undefined;
 
   constructor(state: PortalState) {
     this.#state = state;
@@ -26,6 +30,7 @@ export class Sweep {
 
   /** @returns the sockets that were closed */
   handleTimeout(now: number): EndedSocket[] {
+    this.#watchClock(now);
     const ended = this.#endSockets(now);
     this.#endGrants();
     const minute = this.#currentMinute();
@@ -35,6 +40,18 @@ export class Sweep {
       this.#judgeTimes();
     }
     return ended;
+  }
+
+  /** A clock that jumps ends sessions and grants, or lets them last: somebody should know why. */
+  #watchClock(now: number): void {
+    const epoch = this.#state.unixNow() - now / 1000;
+    const jump = Math.round(epoch - (this.#epoch ?? epoch));
+    this.#epoch = epoch;
+    if (Math.abs(jump) < CLOCK_JUMP) return;
+    const text =
+      `The clock was set ${jump < 0 ? "back" : "forward"} by ${Math.abs(jump)} s, or this machine slept: ` +
+      "sessions and grants end by it. Check the machine's time.";
+    this.#state.log("warning", text);
   }
 
   /** Those whose session is over, and those that are idle. */

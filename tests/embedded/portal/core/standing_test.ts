@@ -198,3 +198,33 @@ Deno.test("a gateway that reconnected while the portal stood still has not been 
   world.wait(10_000);
   assert.deepEqual(laptop.heard(), []);
 });
+
+Deno.test("a clock that jumps is told of, one that is adjusted isn't", () => {
+  const world = new PortalWorld();
+  world.connect("cellar");
+  const told = () =>
+    world.events.filter((one) => one.type === "log" && /clock was set/.test(one.text)).map((one) =>
+      one.type === "log" ? one.text.slice(0, 37) : ""
+    );
+  world.wait(5_000);
+  world.skew += 20;
+  world.wait(5_000);
+  assert.deepEqual(told(), []);
+  world.skew += 86_400;
+  world.wait(5_000);
+  world.skew = 0;
+  world.wait(5_000);
+  assert.deepEqual(told(), [
+    "The clock was set forward by 86400 s,",
+    "The clock was set back by 86420 s, or",
+  ]);
+});
+
+Deno.test("a client that asks for what it has costs no write", () => {
+  const world = new PortalWorld();
+  const cellar = world.connect("cellar"), laptop = world.connect("laptop");
+  authorize(world, laptop, cellar);
+  const writes = world.events.length;
+  for (let i = 0; i < 10; i++) authorize(world, laptop, cellar);
+  assert.equal(world.events.length, writes);
+});
