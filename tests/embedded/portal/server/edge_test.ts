@@ -146,6 +146,16 @@ Deno.test("a portal that is reached without TLS says so in its log, one behind a
   assert.equal(await warnings("0.0.0.0", ["10.0.0.1"]), 0);
 });
 
+Deno.test("a port that is taken is named, and nothing is left running", async () => {
+  await withPortal(async ({ port }) => {
+    const listen = { hostname: "127.0.0.1", port };
+    await assert.rejects(
+      withPortal(() => Promise.resolve(), { listen }),
+      new RegExp(`Cannot listen on 127\\.0\\.0\\.1 port ${port}: .*in use`),
+    );
+  });
+});
+
 Deno.test("under a base path devices and pages are found there, health at both", async () => {
   await withPortal(async (server) => {
     assert.ok(server.url.endsWith("/vpn"));
