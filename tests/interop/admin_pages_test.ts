@@ -227,6 +227,7 @@ Deno.test({
           await page.goto(`${origin}/admin/devices`);
           await page.fill("[name=q]", "half a wo");
           await page.evaluate(`document.querySelector("main h1").mark = "same"`);
+          await page.evaluate(`getSelection().selectAllChildren(document.querySelector("main h1"))`);
           gateway = liveGateway({ apiUrl: server.url, token: "gateway-token-0123456789", dialect: "v2" });
           client = liveClient({ apiUrl: server.url, token, dialect: "v2" });
           await client.diary.next("init");
@@ -234,6 +235,7 @@ Deno.test({
           await page.until(`document.querySelector("tbody")?.textContent.includes("online")`);
           assert.equal(await page.evaluate(`document.activeElement.value`), "half a wo");
           assert.equal(await page.evaluate(`document.querySelector("main h1").mark`), "same");
+          assert.equal(await page.evaluate(`getSelection().toString()`), "Devices");
         },
       );
 
@@ -258,6 +260,29 @@ Deno.test({
         );
         assert.equal(await page.evaluate(`document.activeElement.nodeName`), "SUMMARY");
       });
+
+      await t.step(
+        "a page that is paused stands still, and catches up when it is told to go on",
+        async () => {
+          await page.goto(`${origin}/admin/sessions`);
+          await page.click("#live");
+          assert.equal(await page.evaluate(`document.querySelector("#live").textContent`), "Paused");
+          server.addToken("third-token-0123456789", {
+            role: "gateway",
+            owner: "cellar",
+            providerId: undefined,
+            expiresAt: server.unixNow() + 3600,
+          });
+          await new Promise((resolve) => setTimeout(resolve, 6_000));
+          assert.equal(await page.evaluate(`document.querySelectorAll("tbody tr").length`), 2);
+          await page.click("#live");
+          await page.until(`document.querySelectorAll("tbody tr").length === 3`);
+          assert.equal(
+            await page.evaluate(`document.querySelector("#live").getAttribute("aria-pressed")`),
+            "true",
+          );
+        },
+      );
 
       await t.step("what the device may use is said, with the verified mark set and taken away", async () => {
         await page.goto(`${origin}/admin/devices`);

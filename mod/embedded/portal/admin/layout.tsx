@@ -24,7 +24,7 @@ const MARK =
 const ICON = `data:image/svg+xml,${encodeURIComponent(MARK)}`;
 
 /** What was just done, by the word that the redirect carried. */
-export const NOTICES: Readonly<Record<string, string>> = {
+const NOTICES: Readonly<Record<string, string>> = {
   revoked: "Revoked. Devices that came with it are out.",
   disconnected: "Disconnected.",
   verified: "Marked as verified.",
