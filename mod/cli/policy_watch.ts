@@ -1,6 +1,9 @@
 /** Notices that the policy file, or a token or secret file that it names, is another one than before. */
 import { dirname, resolve } from "node:path";
 
+/** By path. */
+export type Fingerprints = ReadonlyMap<string, string>;
+
 /** Editors write a file in several steps. */
 const SETTLE_MS = 200;
 
@@ -9,21 +12,26 @@ const SETTLE_MS = 200;
  * it is a link to, if it is one. Any event there makes it compare the files: a mounted file may be a link to a link that
  * is exchanged.
  * @param files the policy file first; asked for again each time, as a new policy names other files
+ * @param before the files before they were read for the first time; what has changed since then counts
  * @throws Error when the system can't watch (too many watches)
  */
-export function watchPolicyFiles(files: () => readonly string[], onChange: () => void): { close(): void } {
+export function watchPolicyFiles(
+  files: () => readonly string[],
+  before: Fingerprints,
+  onChange: () => void,
+): { close(): void } {
   const path = resolve(files()[0]!);
   const folders = new Set([dirname(path), dirname(Deno.realPathSync(path))]);
   const watcher = Deno.watchFs([...folders], { recursive: false });
-  let known = files().map((file) => [file, fingerprint(file)] as const);
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let known = fingerprints(files(), before);
   const look = () => {
-    const now = new Map(files().map((file) => [file, fingerprint(file)]));
-    if (known.every(([file, print]) => now.get(file) === print)) return;
+    const now = fingerprints(files());
+    if (known.entries().every(([file, print]) => now.get(file) === print)) return;
     onChange();
     // As they were before they were read: what is saved meanwhile is another change. What is named from now on is not.
-    known = files().map((file) => [file, now.get(file) ?? fingerprint(file)]);
+    known = fingerprints(files(), now);
   };
+  let timer = setTimeout(look, SETTLE_MS);
   (async () => {
     for await (const { kind } of watcher) {
       if (kind === "access") continue;
@@ -37,6 +45,11 @@ export function watchPolicyFiles(files: () => readonly string[], onChange: () =>
       watcher.close();
     },
   };
+}
+
+/** @param known taken over where they are there */
+export function fingerprints(files: readonly string[], known: Fingerprints = new Map()): Fingerprints {
+  return new Map(files.map((file) => [file, known.get(file) ?? fingerprint(file)]));
 }
 
 /** Which file lies there; links are followed. */

@@ -8,7 +8,7 @@ import { PolicyError, problemText } from "../embedded/portal/policy/problems.ts"
 import { portalMetrics } from "./portal_metrics.ts";
 import type { ControlPlace } from "./control_options.ts";
 import { causeChain } from "./errors.ts";
-import { watchPolicyFiles } from "./policy_watch.ts";
+import { type Fingerprints, fingerprints, watchPolicyFiles } from "./policy_watch.ts";
 import type { Service } from "./session.ts";
 import { VERSION } from "./version.ts";
 
@@ -27,6 +27,7 @@ export async function portalService(
   options: PortalServiceOptions,
   control: ControlPlace | undefined,
 ): Promise<PortalService> {
+  const before = fingerprints([options.policy]);
   const server = await startPortal({
     ...options,
     version: VERSION,
@@ -41,6 +42,7 @@ export async function portalService(
     await server.stop();
     throw error;
   }
+  const watch = watchPolicy(options.policy, before, server);
   const { policy } = server;
   log.info("Portal is listening", {
     url: server.url,
@@ -51,7 +53,6 @@ export async function portalService(
     resources: policy.resources.length,
   });
   const ended = Promise.withResolvers<undefined>();
-  const watch = watchPolicy(options.policy, server);
   return {
     server,
     done: ended.promise,
@@ -97,7 +98,7 @@ async function openControl(
 }
 
 /** A mistake in the new text is logged with its line and key; the old policy stays in force. */
-function watchPolicy(path: string, server: PortalServer): { close(): void } {
+function watchPolicy(path: string, before: Fingerprints, server: PortalServer): { close(): void } {
   const reload = () => {
     try {
       logDiff(`Read the policy ${path} again`, server.reload());
@@ -112,7 +113,7 @@ function watchPolicy(path: string, server: PortalServer): { close(): void } {
   };
   let watch: { close(): void } | undefined;
   try {
-    watch = watchPolicyFiles(() => server.administration.files(), reload);
+    watch = watchPolicyFiles(() => server.administration.files(), before, reload);
   } catch (error) {
     log.warn(
       `Cannot watch the policy ${path}: ${causeChain(error)}. Say \`postern portal reload\` after a change.`,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { watchPolicyFiles } from "../../mod/cli/policy_watch.ts";
+import { type Fingerprints, fingerprints, watchPolicyFiles } from "../../mod/cli/policy_watch.ts";
 
 const PATIENCE = 5_000;
 /** Longer than a change takes to settle. */
@@ -10,10 +10,13 @@ class Watched implements Disposable {
   readonly folder = Deno.makeTempDirSync();
   readonly policy = `${this.folder}/policy.toml`;
   changes = 0;
+  /** The files before they were read. */
+  before: Fingerprints | undefined;
   #watch: { close(): void } | undefined;
 
   start(...others: string[]): void {
-    this.#watch = watchPolicyFiles(() => [this.policy, ...others], () => this.changes++);
+    const files = () => [this.policy, ...others];
+    this.#watch = watchPolicyFiles(files, this.before ?? new Map(), () => this.changes++);
   }
 
   async seen(count: number): Promise<void> {
@@ -44,6 +47,15 @@ Deno.test("a file written in several steps, or replaced, has changed once; other
   await watched.seen(2);
   Deno.readTextFileSync(watched.policy);
   await watched.seen(2);
+});
+
+Deno.test("what changed between its reading and the watch counts", async () => {
+  using watched = new Watched();
+  Deno.writeTextFileSync(watched.policy, "one");
+  watched.before = fingerprints([watched.policy]);
+  Deno.writeTextFileSync(watched.policy, "another");
+  watched.start();
+  await watched.seen(1);
 });
 
 Deno.test("a token file beside the policy counts as well", async () => {
