@@ -313,6 +313,15 @@ Deno.test("an empty portal says what to do next, with its own address in the com
   assert.match(textOf(await world.get("/admin/resources")), /nothing to reach yet/);
 });
 
+Deno.test("what is wrong is also said in a portal that is still being set up", async () => {
+  const world = showcase();
+  world.deviceList = [];
+  assert.match(
+    textOf(await world.get("/admin")),
+    /No gateway of site office is online.*Next steps Connect a gateway/,
+  );
+});
+
 Deno.test("a device's page says which resources it may use right now, and why not", async () => {
   const world = showcase();
   const page = async (name: string) =>

@@ -27,7 +27,7 @@ export function overview(view: View, version: string | undefined): Page {
     body: (
       <>
         <h1>Overview</h1>
-        {!steps && (
+        {(!steps || attention.length > 0) && (
           <section class={`verdict ${worst}`} aria-label="State">
             <h2>
               <State mood={worst}>{verdict}</State>
