@@ -71,6 +71,26 @@ Deno.test("a request that is too long, or that is none, ends its connection and 
   });
 });
 
+Deno.test("requests that proxies could read in two ways are refused whole (RFC 9112 §6.3)", async () => {
+  await withPortal(async ({ port }) => {
+    const second = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+    const head = "POST /healthz HTTP/1.1\r\nHost: a\r\n";
+    for (
+      const request of [
+        `${head}Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${second}`,
+        `${head}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n${second}`,
+        `${head}Content-Length: 6\r\nContent-Length: 7\r\n\r\nabcdef${second}`,
+        `${head}Content-Length : 3\r\n\r\nabc${second}`,
+        `GET /healthz HTTP/1.1\nHost: a\n\n${second}`,
+        `CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n${second}`,
+      ]
+    ) {
+      const { answer, closed } = await sendRaw(port, request);
+      assert.ok(closed && !answer.includes(" 200 "), JSON.stringify(request));
+    }
+  });
+});
+
 Deno.test("a source that asks for pages without end is told to wait; devices of the same source aren't", async () => {
   await withPortal(async (server) => {
     const base = server.url.replace("ws:", "http:");
