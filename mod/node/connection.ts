@@ -103,6 +103,8 @@ export class Connection implements Sleeper {
   #disconnectedAt: number | undefined;
   #announceAt = Infinity;
   #announcePause = 0;
+  /** When that last happened; undefined: the network has never changed. */
+  #announcedAt: number | undefined;
   #lastActivity: number;
   #iceState: IceState = "new";
   #isEstablished = false;
@@ -185,6 +187,10 @@ export class Connection implements Sleeper {
     const candidate = parseCandidate(text);
     if (!candidate) return undefined;
     this.agent.addRemoteCandidate(candidate, now);
+    // The peer has found its way to the portal again, or has moved as well: it may have missed what we said.
+    if (this.#announcedAt !== undefined && this.agent.isDoubted) {
+      this.#announceAt = Math.min(this.#announceAt, this.#announcedAt + FIRST_ANNOUNCE_PAUSE);
+    }
     for (const guess of optimisticCandidates(this.agent.remoteCandidates)) {
       this.agent.addRemoteCandidate(guess, now);
     }
@@ -210,6 +216,7 @@ export class Connection implements Sleeper {
   doubt(base: SocketAddress | undefined, now: number): void {
     this.agent.doubt(base, now);
     if (base) this.announceAll();
+    this.#announcedAt = now;
     this.#announcePause = FIRST_ANNOUNCE_PAUSE;
     this.#announceAt = now + FIRST_ANNOUNCE_PAUSE;
     this.wake(now);
@@ -276,7 +283,10 @@ export class Connection implements Sleeper {
 
   #announceWhileDoubted(now: number): void {
     if (now < this.#announceAt) return;
-    if (this.agent.isDoubted) this.announceAll();
+    if (this.agent.isDoubted) {
+      this.announceAll();
+      this.#announcedAt = now;
+    }
     const longest = this.controlling ? LAST_CLIENT_PAUSE : LAST_GATEWAY_PAUSE;
     // A client's connection fails when no path is found in time; a gateway keeps those of clients that are asleep.
     const isOver = !this.agent.isDoubted || (!this.controlling && this.#announcePause >= longest);

@@ -42,6 +42,8 @@ const RECONNECT_INTERVAL = 5_000;
 const MAX_MOVES = 3;
 /** Attempts that news of our network bring forward are at least this far apart. */
 const RETRY_INTERVAL = 1_000;
+/** For so long an attempt may take during which the network changed, and so many in a row get no longer. */
+const HURRIED_TIMEOUT = 1_000, MAX_HURRIED = 3;
 /** For so long a link that is in doubt may be silent, and so long it is not asked again. */
 const PROOF_TIMEOUT = 3_000, PROOF_INTERVAL = 1_000;
 /** Events whose error reply is still awaited; most events are never answered, so old ones are forgotten. */
@@ -109,6 +111,9 @@ export class Channel {
   #moves: number[] = [];
   /** The portal named the time of the next attempt. */
   #isToldToWait = false;
+  /** The attempt under way was given little time; how many were since the last join. */
+  #isHurried = false;
+  #hurried = 0;
   /** When a move that had to wait is acted on. */
   #moveAt = Infinity;
   /** Our network has changed since the link was asked for a sign of life. */
@@ -236,11 +241,17 @@ export class Channel {
 
   /**
    * Our network has changed, for better or worse: an attempt that is waited for is due, unless the portal itself asked
-   * for patience, and a link has to show within seconds that it still works.
+   * for patience, one under way has little time left (what it sent first may be lost), and a link has to show within
+   * seconds that it still works.
    */
   networkChanged(now: number): void {
     this.#isInDoubt = true;
     if (this.#state === "joined") this.#prove(now);
+    if (this.#state === "dialing" && !this.#isHurried && this.#hurried < MAX_HURRIED) {
+      this.#isHurried = true;
+      this.#hurried++;
+      this.#deadline = Math.min(this.#deadline, now + HURRIED_TIMEOUT);
+    }
     if (this.#state !== "waiting" || this.#isToldToWait) return;
     this.#backoff.reset();
     this.#deadline = Math.min(this.#deadline, this.#lastDial + RETRY_INTERVAL);
@@ -316,7 +327,7 @@ export class Channel {
     this.#state = "dialing";
     this.#lastDial = now;
     this.#proof = undefined;
-    this.#isInDoubt = false;
+    this.#isInDoubt = this.#isHurried = false;
     this.#moveAt = Infinity;
     this.#deadline = now + DIAL_TIMEOUT;
     this.#events.push({ type: "dial", attempt: ++this.#attempt });
@@ -366,6 +377,7 @@ export class Channel {
   #joined(): void {
     this.#state = "joined";
     this.#everJoined = true;
+    this.#hurried = 0;
     this.#downSince = undefined;
     this.#backoff.reset();
     this.#events.push({ type: "joined" });

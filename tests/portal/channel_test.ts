@@ -366,6 +366,21 @@ Deno.test("a change while the link is being asked is asked about afterwards", ()
   assert.equal(world.channel.isJoined, false, "the second question is not answered");
 });
 
+Deno.test("a dial during which the network changes has a second left, but a slow portal is reached all the same", () => {
+  const world = new ChannelWorld().join().at(10_000);
+  world.channel.move(world.now);
+  world.drain().take();
+  const dials: string[] = [];
+  for (let ms = 10_000; ms < 30_000; ms += 100) {
+    world.channel.networkChanged(ms);
+    dials.push(...world.drain().at(ms + 100).take().filter((line) => / dial /.test(line)));
+  }
+  assert.equal(dials.length, 4, `${dials}`);
+  assert.ok(Number(dials[0]!.split(" ")[0]) <= 12_000, `${dials}`);
+  const last = Number(dials[2]!.split(" ")[0]);
+  assert.equal(Number(dials[3]!.split(" ")[0]) - last >= 15_000, true, "the fourth has the usual time");
+});
+
 Deno.test("a dial in doubt is given up within seconds", () => {
   const world = new ChannelWorld().join().at(1_000).closed().at(1_500);
   world.channel.verify(world.now);

@@ -33,3 +33,24 @@ Deno.test("the candidates of a client that moved get lost while the gateway has 
   assert.ok(outage >= 6_000 && outage <= 6_000 + 2_500, `${outage} ms`);
   assert.deepEqual(stage.violations, []);
 });
+
+Deno.test("both ends move while neither has a portal: whoever hears of the other first says again where it is", () => {
+  const stage = new CoreWorld({ clientNat: "port-restricted cone", gatewayNat: "port-restricted cone" });
+  const client = stage.clients[0]!, gateway = stage.gateways[0]!, { world } = stage;
+  assert.notEqual(stage.firstEcho(client, gateway), undefined);
+  world.run(3_000);
+  stage.portal.state = "lose";
+  for (const [device, public4] of [[client, "203.0.113.201"], [gateway, "203.0.113.202"]] as const) {
+    const nat = world.nat(`${device.id}'s other NAT`, "port-restricted cone", { v4: public4 });
+    stage.roam(device, public4.replace("203", "204"));
+    device.host.disconnect();
+    device.host.connect(nat.inside, { v4: "192.168.5.5" }, { latency: 10 });
+    device.machine.core.networkChanged(world.now);
+    device.machine.drain();
+  }
+  // The client says where it is after 0.5, 1.5, 3.5 and 5.5 s, the gateway by itself after 0.5, 1.5, 3.5 and 7.5.
+  world.after(3_700, () => stage.portal.restore());
+  const outage = stage.longestOutage(30_000, client, gateway);
+  assert.ok(outage <= 6_500, `${outage} ms`);
+  assert.deepEqual(stage.violations, []);
+});
