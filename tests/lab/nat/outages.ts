@@ -10,11 +10,12 @@ import { addSecondRelay, blockPeers, unblockPeers } from "./peers.ts";
 import { Stream } from "./stream.ts";
 
 /**
- * How long the connection may stand still. A path that dies in silence is replaced within 17 s, and a sender whose
- * retransmissions were lost waits as long again: its timer doubles each time (RFC 6298 §5.5). A change of our own
- * address is told by the kernel: 2 s for the path, and again as long.
+ * How long the connection may stand still, with what TCP adds: a sender whose retransmissions were lost waits as long
+ * again, since its timer doubles each time (RFC 6298 §5.5). A path that dies in silence is noticed in some 4 s, which
+ * makes 6.5; a change of our own address is told by the kernel. Who moves while the other end has no portal is not
+ * found before it has: its pause before the next attempt comes on top.
  */
-const SILENT_MS = 35_000, SIGNALLED_MS = 5_000;
+const SILENT_MS = 17_000, SIGNALLED_MS = 5_000, UNTOLD_MS = 35_000;
 const BACK_TO_DIRECT_MS = 40_000;
 /** To a gateway's next join: after a change of its address, or after an outage of the portal of 20 s at most. */
 const BACK_AT_PORTAL_MS = 10_000;
@@ -39,7 +40,7 @@ export async function surviveOutages(product: Product, report: Report): Promise<
     const since = Date.now();
     await happen();
     if (then) await onPath(product, then);
-    await stream.flows(SILENT_MS + BACK_TO_DIRECT_MS);
+    await stream.flows(UNTOLD_MS);
     const paused = stream.longestPause(since);
     report.note(`${what}: TCP paused for ${(paused / 1000).toFixed(1)} s`);
     if (paused > limit) throw new Error(`${what}: TCP paused for ${paused} ms, ${limit} are allowed.`);
@@ -53,11 +54,15 @@ export async function surviveOutages(product: Product, report: Report): Promise<
   await product.startPortal();
   await outage("portal back", () => Promise.resolve());
   // The gateway may still be waiting for its next attempt at the portal: until then it can't learn where the client is.
-  await outage("client roams to cell, right after the portal is back", () => internet.roam("cell"));
+  await outage("client roams to cell, right after the portal is back", () => internet.roam("cell"), {
+    limit: UNTOLD_MS,
+  });
   await joined(product.gateway, joins);
   for (const to of ["wifi", "cell", "wifi"] as const) {
-    await outage(`client roams to ${to}`, () => internet.roam(to), { limit: SIGNALLED_MS });
+    await outage(`client roams to ${to}`, () => roamAfresh(product, to), { limit: SIGNALLED_MS });
   }
+  // What is blocked later is the way through the first router: there must not be another.
+  await internet.host("client").ip("link set cell0 down");
   const links = portalLinks(product.gateway.output), moved = performance.now();
   await outage("gateway's own address changed", () => moveGateway(product), { limit: SIGNALLED_MS });
   // Its link to the portal died with the address, and what comes next needs the portal.
@@ -83,6 +88,12 @@ async function allowEcho(product: Product): Promise<void> {
 async function onPath(product: Product, path: "direct" | "relayed"): Promise<void> {
   const limit = path === "direct" ? BACK_TO_DIRECT_MS : SILENT_MS;
   await eventually(`a ${path} path`, limit, () => Promise.resolve(product.path === path));
+}
+
+/** The client goes to a network whose router has forgotten it. */
+async function roamAfresh({ internet }: Product, to: "wifi" | "cell"): Promise<void> {
+  await forgetMappings(internet.host(to === "cell" ? "natc2" : "natc"));
+  await internet.roam(to);
 }
 
 /** The gateway gets another address in its network, and its router has not seen it before. */
