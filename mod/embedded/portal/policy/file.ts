@@ -30,6 +30,7 @@ import {
   tokenSchema,
   totpSecretSchema,
 } from "./schema.ts";
+import { Uniqueness } from "./uniqueness.ts";
 
 export { PolicyError, type PolicyProblem } from "./problems.ts";
 
@@ -102,11 +103,14 @@ class PolicyParser {
     const policies = policy.map((one, i) => this.#policy(one, ["policy", i], resources));
     const relays = relay.map((one, i) => this.#relay(one, ["relay", i]));
     const relayTokens = relays.flatMap((one) => one && "token" in one ? [one] : []);
-    for (const kind of ["site", "gateway", "resource", "policy"] as const) this.#unique([kind]);
-    this.#unique(["client", "user"]);
-    this.#uniqueIds("site", this.#sites);
-    this.#uniqueIds("resource", resources);
-    this.#uniqueTokens([
+    const unique = new Uniqueness(this.#problems, this.#source.file);
+    for (const kind of ["site", "gateway", "resource", "policy"] as const) {
+      unique.checkNames({ [kind]: this.#document[kind] });
+    }
+    unique.checkNames({ client, user });
+    unique.checkIds("site", this.#sites);
+    unique.checkIds("resource", resources);
+    unique.checkTokens([
       ...gateways.map((one, i) => ({ token: one.token, path: ["gateway", i, "token"] })),
       ...client.map((_, i) => ({ token: tokenOf(actors[i]), path: ["client", i, "token"] })),
       ...relays.map((one, i) => ({
@@ -330,54 +334,6 @@ class PolicyParser {
       this.#problems.add(filePath, error instanceof Error ? error.message : String(error));
     }
     return undefined;
-  }
-
-  /** Names are unique among all entries of the kinds. */
-  #unique(kinds: readonly ("site" | "gateway" | "client" | "user" | "resource" | "policy")[]): void {
-    const first = new Map<string, Path>();
-    for (const kind of kinds) {
-      this.#document[kind].forEach(({ name }, index) => {
-        const path = [kind, index, "name"];
-        const twin = first.get(name);
-        if (twin === undefined) first.set(name, path);
-        // Whoever made the object is the one to remove it.
-        else if (this.#problems.objectAt(path) === undefined && this.#problems.objectAt(twin) !== undefined) {
-          this.#problems.add(twin, this.#twinText(name, path, twin));
-        } else this.#problems.add(path, this.#twinText(name, twin, path));
-      });
-    }
-  }
-
-  #twinText(name: string, twin: Path, path: Path): string {
-    const kind = twin[0] === path[0] ? "" : `, as a ${twin[0]}`;
-    if (this.#problems.objectAt(path) === undefined || this.#problems.objectAt(twin) !== undefined) {
-      return `"${name}" is there already${kind}`;
-    }
-    const line = this.#problems.lineOf(twin);
-    const remove = `remove it there, or here with \`postern portal ${path[0]} remove\``;
-    return `"${name}" stands in ${this.#source.file}:${line}, too${kind}; ${remove}`;
-  }
-
-  /** Equal names have equal ids and are reported as such. */
-  #uniqueIds(
-    kind: string,
-    entries: readonly ({ readonly id: Id; readonly name: string } | undefined)[],
-  ): void {
-    entries.forEach((entry, index) => {
-      const twin = entries.find((one) => one !== undefined && one.id === entry?.id);
-      if (twin !== entry && twin?.name !== entry?.name) {
-        this.#problems.add([kind, index, "id"], "it is used twice");
-      }
-    });
-  }
-
-  #uniqueTokens(tokens: readonly { readonly token: string | undefined; readonly path: Path }[]): void {
-    const seen = new Set<string>();
-    for (const { token, path } of tokens) {
-      if (token === undefined) continue;
-      if (seen.has(token)) this.#problems.add(path, "this token is used twice");
-      seen.add(token);
-    }
   }
 }
 
