@@ -13,8 +13,8 @@
  *   notice by themselves that nothing comes back, ask again, and get another gateway.)
  *
  * Only a gateway that stayed connected all the while is a reason to be quick: when all went together, the trouble was
- * the portal's own (its network, its restart), and everybody gets the time that the longest pause between two attempts
- * takes. Without another gateway nobody is moved.
+ * the portal's own (its network, its restart), and whoever comes back waits for the others as long as the longest pause
+ * between two attempts takes. Without another gateway nobody is moved.
  */
 import type { Id } from "../../../portal/types.ts";
 import { refreshRevoked, revoke, type Revoked } from "./client_updates.ts";
@@ -25,7 +25,7 @@ import type { PortalState } from "./state.ts";
 
 /** After a connection broke, and another gateway of the site kept its own. */
 export const RECONNECT_GRACE = 8_000;
-/** After a connection broke, together with all others. */
+/** After another gateway came back from an outage that had taken all of them. */
 export const OUTAGE_GRACE = 120_000;
 
 interface Absence {
@@ -81,12 +81,13 @@ export class Failover {
   /** Takes back the grants that are better given through another gateway. */
   #move(gatewayId: Id, { since, wasGoodbye }: Absence, now: number, revoked: Revoked): void {
     if (!wasGoodbye && now - since < RECONNECT_GRACE) return;
-    const isHopeless = wasGoodbye || now - since >= OUTAGE_GRACE;
     for (const grant of this.#state.grants.ofGateway(gatewayId)) {
       const client = this.#state.online.client(grant.clientId);
       if (client?.admission.publicKey !== grant.clientKey) continue; // Asks anew, if ever.
       const others = this.#alternatives(client, grant, now);
-      if (others.some((other) => isHopeless || other.joinedAt <= since)) revoke(this.#state, grant, revoked);
+      const isBetter = (other: Connection) =>
+        wasGoodbye || other.joinedAt <= since || now - other.joinedAt >= OUTAGE_GRACE;
+      if (others.some(isBetter)) revoke(this.#state, grant, revoked);
     }
   }
 
