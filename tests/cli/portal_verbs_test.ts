@@ -214,6 +214,10 @@ Deno.test("objects by verbs: a table for people, JSON for programs, a token that
     "filters",
   ]);
   assert.match(changed.stdout, /allow: kids → laptop; filters: tcp\/631 → none\n! "tablet" loses Printer/);
+  // The file may name what a verb made: only the running portal knows.
+  Deno.writeTextFileSync(`${home.folder}/new.toml`, POLICY.replace('allow = ["laptop"]', 'allow = ["kids"]'));
+  const compared = await home.portal(["diff", `${home.folder}/new.toml`]);
+  assert.equal(compared.stdout, '~ resource "Intranet": allow: laptop → kids\n! "laptop" loses Intranet');
   const refused = await home.portal(["resource", "set", "Printer", "--allow", "nobody"]);
   assert.equal(refused.code, 1);
   assert.match(

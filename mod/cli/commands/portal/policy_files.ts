@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import type { StatusView } from "../../../embedded/portal/control/mod.ts";
 import { entryCounts } from "../../../embedded/portal/control/mod.ts";
 import { type PolicyDiff } from "../../../embedded/portal/policy/diff.ts";
-import { readPolicy } from "../../../embedded/portal/policy/io.ts";
+import { readPolicy, snapshotPolicy } from "../../../embedded/portal/policy/io.ts";
 import { PolicyError, problemText } from "../../../embedded/portal/policy/problems.ts";
 import { EXIT_FAILURE, EXIT_OK } from "../../errors.ts";
 import { POLICY_POSITIONAL } from "../../portal_options.ts";
@@ -28,9 +28,8 @@ export const FILE_VERBS: readonly Verb[] = [
     options: {},
     doing: ([path]) => `compare ${path} with the policy in force`,
     run: async ({ options, positionals: [path], portal }) => {
-      const read = orReport(path!, options.json);
-      if (!read) return EXIT_FAILURE;
-      const { snapshot } = read;
+      const snapshot = orReport(path!, options.json, snapshotPolicy);
+      if (!snapshot) return EXIT_FAILURE;
       const diff = await portal<PolicyDiff>("POST", ["preview"], {
         file: snapshot.file,
         text: snapshot.text,
@@ -91,17 +90,17 @@ export const FILE_VERBS: readonly Verb[] = [
 ];
 
 function check(path: string, json: boolean): number {
-  const read = orReport(path, json);
+  const read = orReport(path, json, () => readPolicy(path, [], "pretend"));
   if (!read) return EXIT_FAILURE;
   const entries = entryCounts(read.policy);
   json ? printJson({ entries, problems: [] }) : console.log(`${path} is fine: ${countsText(entries)}.`);
   return EXIT_OK;
 }
 
-/** The policy; or its mistakes are printed, a line for each. */
-function orReport(path: string, json: boolean): ReturnType<typeof readPolicy> | undefined {
+/** What reading gives; or the file's mistakes are printed, a line for each. */
+function orReport<T>(path: string, json: boolean, read: (path: string) => T): T | undefined {
   try {
-    return readPolicy(path, [], "pretend");
+    return read(path);
   } catch (error) {
     if (!(error instanceof PolicyError)) throw error;
     if (json) printJson({ problems: error.problems });

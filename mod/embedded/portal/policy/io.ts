@@ -2,7 +2,7 @@
 import { dirname, resolve } from "node:path";
 import type { PolicyObject } from "./objects.ts";
 import type { PortalPolicy } from "./policy.ts";
-import { parsePolicy, PolicyError } from "./file.ts";
+import { parseDocument, parsePolicy, PolicyError } from "./file.ts";
 
 /** A policy file as it was at one moment, with the secrets of the files that it names. */
 export interface PolicySnapshot {
@@ -31,16 +31,7 @@ export function readPolicy(
   objects: readonly PolicyObject[] = [],
   missing: MissingSecrets = "make",
 ): { readonly policy: PortalPolicy; readonly snapshot: PolicySnapshot } {
-  let text: string;
-  try {
-    text = Deno.readTextFileSync(path);
-  } catch (error) {
-    throw new PolicyError(path, [{
-      line: undefined,
-      key: "",
-      message: `it can't be read: ${reasonOf(error)}`,
-    }]);
-  }
+  const text = readText(path);
   const folder = dirname(resolve(path));
   const secrets = new Map<string, string>();
   const readSecret = (name: string, mayMake: boolean) => {
@@ -52,14 +43,45 @@ export function readPolicy(
   return { policy, snapshot: { file: path, text, secrets } };
 }
 
+/**
+ * The file as it is now and whatever secret files it names, for somebody else to parse: it may refer to objects that
+ * only the running portal knows. Secrets that don't exist are thought of.
+ * @throws PolicyError when the file can't be read, or is no TOML
+ */
+export function snapshotPolicy(path: string): PolicySnapshot {
+  const text = readText(path);
+  const folder = dirname(resolve(path));
+  const entries = Object.values(parseDocument(text, path)).flat()
+    .filter((entry) => typeof entry === "object" && entry !== null);
+  const secrets = new Map<string, string>();
+  for (const [key, name] of entries.flatMap((entry) => Object.entries(entry))) {
+    if (!key.endsWith("_file") || typeof name !== "string") continue;
+    try {
+      secrets.set(name, readSecretFile(resolve(folder, name), "pretend"));
+    } catch {
+      // The parser will say where it is missing.
+    }
+  }
+  return { file: path, text, secrets };
+}
+
 /** The policy of the file as it was, with other objects. @throws PolicyError */
 export function policyOfSnapshot(snapshot: PolicySnapshot, objects: readonly PolicyObject[]): PortalPolicy {
   const readSecret = (name: string) => {
     const secret = snapshot.secrets.get(name);
-    if (secret === undefined) throw new Error(`${name} was not read`);
+    if (secret === undefined) throw new Error(`${name} can't be read`);
     return secret;
   };
   return parsePolicy(snapshot.text, { file: snapshot.file, readSecret }, objects);
+}
+
+function readText(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    const message = `it can't be read: ${reasonOf(error)}`;
+    throw new PolicyError(path, [{ line: undefined, key: "", message }]);
+  }
 }
 
 /** The secret in a file; where there is none, a random one may be written (mode 0600). */
