@@ -98,6 +98,11 @@ export class IceAgent {
     return byPriority(this.#remotes.live);
   }
 
+  /** Whether there are any {@link remoteCandidates}. */
+  get hasRemoteCandidates(): boolean {
+    return this.#remotes.hasLive;
+  }
+
   /** The path that data takes now. */
   get selected(): IcePath | undefined {
     return this.#selected && pathOf(this.#selected);

@@ -29,6 +29,10 @@ export class RemoteCandidates {
     return this.#entries.filter((entry) => !entry.discarded);
   }
 
+  get hasLive(): boolean {
+    return this.#entries.some((entry) => !entry.discarded);
+  }
+
   /**
    * Adds a signalled candidate, restores a withdrawn one, or gives a known address its newest description.
    * @returns the entry, and the one that had to give way; undefined when the address is unusable.

@@ -390,7 +390,7 @@ export class Connection implements Sleeper {
   }
 
   #waitsForCandidates(): boolean {
-    return this.agent.remoteCandidates.length === 0;
+    return !this.agent.hasRemoteCandidates;
   }
 
   #fail(reason: string): void {
