@@ -284,6 +284,19 @@ Deno.test({
         },
       );
 
+      await t.step(
+        "a page that nobody has touched for an hour pauses, so that its session can end",
+        async () => {
+          await page.evaluate(`(() => {
+          const real = performance.now.bind(performance);
+          performance.now = () => real() + 3_700_000;
+        })()`);
+          await page.until(`document.querySelector("#live").textContent === "Paused"`);
+          await page.click("#live");
+          assert.equal(await page.evaluate(`document.querySelector("#live").textContent`), "Live");
+        },
+      );
+
       await t.step("what the device may use is said, with the verified mark set and taken away", async () => {
         await page.goto(`${origin}/admin/devices`);
         await page.follow("tbody th a");

@@ -4,6 +4,8 @@
 "use strict";
 (() => {
   const INTERVAL = 5000;
+  // A page that nobody touches asks no more, so that its session ends for want of use like any other.
+  const UNTOUCHED = 3_600_000;
   const main = document.querySelector("main");
   const button = document.getElementById("live");
   const trouble = document.getElementById("trouble");
@@ -108,10 +110,19 @@
   }
 
   let paused = false;
+  let touched = performance.now();
+  for (const event of ["pointerdown", "keydown", "wheel"]) {
+    document.addEventListener(event, () => touched = performance.now(), { passive: true });
+  }
+
   let timer;
   async function refresh() {
     clearTimeout(timer);
     if (paused || document.hidden || main.dataset.live === undefined) return;
+    if (performance.now() - touched > UNTOUCHED) {
+      paused = true;
+      return showState();
+    }
     try {
       const response = await fetch(location.href, { headers: { accept: "text/html" } });
       if (response.redirected || response.status === 403) return location.reload();
