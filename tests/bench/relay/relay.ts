@@ -9,7 +9,7 @@
  * travels by itself, and the load's cost stays small. `per-core` is what a second of the relay's CPU time carries: it
  * hardly moves when something else runs on the machine, while the rates do. On a machine of one core all share it.
  */
-import { Testbed } from "../../../mod/embedded/testbed/mod.ts";
+import { hasCommand, Testbed } from "../../../mod/embedded/testbed/mod.ts";
 import { type Figure, median } from "../figure.ts";
 import { coturn, postern, type RelayContender, type RunningRelay } from "./contender.ts";
 import type { Direction, LoadReport, LoadTask } from "./load.ts";
@@ -46,7 +46,9 @@ export async function figures(
   const cores = navigator.hardwareConcurrency;
   const on = (core: number) => ["taskset", "-c", String(core % cores)];
   const sides: Side[] = [];
-  for (const [index, contender] of [postern, coturn].entries()) {
+  const contenders = [postern, ...(hasCommand("turnserver") ? [coturn] : [])];
+  if (contenders.length === 1) say("Left out: coturn, which is not installed (Debian: coturn). No ratios.");
+  for (const [index, contender] of contenders.entries()) {
     const port = 3478 + index;
     const relay = await contender.start(host, on(0), RELAY_IP, port);
     say(`${contender.name}: ${relay.version}`);
@@ -77,7 +79,7 @@ export async function figures(
       }
     }
   }
-  return [...sides.flatMap(sideFigures), ...ratioFigures(sides[0]!, sides[1]!)];
+  return [...sides.flatMap(sideFigures), ...ratioFigures(sides[0]!, sides[1])];
 
   async function load(side: Side, cable: Cable, direction: Direction): Promise<LoadReport> {
     const { relay: { pid, username, password }, windows } = side;
@@ -132,7 +134,8 @@ function sideFigures({ contender, samples }: Side): Figure[] {
 }
 
 /** Ours over coturn's, round by round: of the rates and of what a core's time relays. */
-function ratioFigures(ours: Side, theirs: Side): Figure[] {
+function ratioFigures(ours: Side, theirs: Side | undefined): Figure[] {
+  if (!theirs) return [];
   return KINDS.flatMap(({ cable, direction }) =>
     ["", ".per-core"].map((suffix) => {
       const name = `${cable}.${direction}${suffix}`;
