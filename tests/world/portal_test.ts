@@ -136,6 +136,18 @@ for (const [what, answer] of REFUSALS) {
   });
 }
 
+for (const seconds of [3, 7, 12, 20, 30, 60, 300]) {
+  Deno.test(`the portal's network carries nothing for ${seconds} s: nobody is moved`, () => {
+    const { world, gateways, clients, through } = household(10, "v2", ["cellar", "attic", "loft"]);
+    world.run(33_000);
+    const before = clients.map((client) => through(client));
+    world.stall(seconds * 1_000);
+    world.run(seconds * 1_000 + 120_000);
+    assert.ok([...gateways, ...clients].every((device) => device.isJoined));
+    assert.deepEqual(clients.map((client) => through(client)), before);
+  });
+}
+
 Deno.test("the portal is killed between storing and sending, at any moment: nobody is left with what doesn't work", () => {
   // What happens in this world, one step after the other; the portal is mute from a step on, then killed and restarted.
   const steps: ((home: Household) => void)[] = [

@@ -123,6 +123,7 @@ export abstract class Device<Event, Command> {
     };
     const link: Link = new Link(
       world,
+      (this.identity.key * 1_700) % 8_000,
       (text) => report(() => session.handleText(text, world.now)),
       () => report(() => session.handleClosed("the portal is gone", world.now)),
     );

@@ -9,9 +9,12 @@ export class Link {
   socket: number | undefined;
   isUnplugged = false;
   #isOpen = true;
+  #late = 0;
 
   constructor(
     readonly world: SessionWorld,
+    /** After a stall, ms. */
+    readonly lag: number,
     readonly receive: (text: string) => void,
     readonly lost: () => void,
   ) {}
@@ -48,8 +51,16 @@ export class Link {
     });
   }
 
+  /** Retransmissions come at growing intervals, so that what was lost in a stall arrives some seconds after its end. */
+  #arrival(): number {
+    const { now, stalledUntil } = this.world;
+    const isStalled = stalledUntil > now || this.#late > now;
+    if (stalledUntil > now) this.#late = stalledUntil + this.lag;
+    return (isStalled ? this.#late : now) + LATENCY;
+  }
+
   #later(what: () => void): void {
-    this.world.clock.at(this.world.now + LATENCY, () => {
+    this.world.clock.at(this.#arrival(), () => {
       if (this.#isOpen && !this.isUnplugged) what();
     });
   }

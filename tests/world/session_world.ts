@@ -38,6 +38,8 @@ export class SessionWorld {
   readonly clock = new Clock(0);
   core: PortalCore;
   answer: Answer = "up";
+  /** Until then the portal's network carries nothing; TCP delivers it a while later. */
+  stalledUntil = 0;
   /** Seconds by which the portal's clock is wrong. */
   skew = 0;
   /** Real milliseconds that the core has taken. */
@@ -81,6 +83,14 @@ export class SessionWorld {
     this.cpu += performance.now() - start;
     this.#drain();
     return answer;
+  }
+
+  /** The portal's network carries nothing for so long: nobody's connection ends by that alone. */
+  stall(milliseconds: number): void {
+    this.stalledUntil = this.now + milliseconds;
+    const { answer } = this;
+    this.answer = "black hole";
+    this.clock.at(this.stalledUntil, () => this.answer = answer);
   }
 
   /** From here on everything that the portal says is stored and nothing is sent; then it dies. */

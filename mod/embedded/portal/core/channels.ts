@@ -8,7 +8,7 @@ import type { Id } from "../../../portal/types.ts";
 import { Authorizations } from "./authorizations.ts";
 import { flap, noteResources, revokeInvalid } from "./client_updates.ts";
 import { Connection } from "./connection.ts";
-import { Failover } from "./failover.ts";
+import { type Departure, Failover } from "./failover.ts";
 import type { Grant } from "./grants.ts";
 import { HeldSignals, type Party } from "./held_signals.ts";
 import { updateAllRelays } from "./policy_change.ts";
@@ -66,19 +66,19 @@ export class Channels {
       socket.replyOk(topic, ref);
       socket.pushClose();
       this.#state.close(socket, 1000, "left");
-      return this.handleLeft(socket, true, now);
+      return this.handleLeft(socket, "goodbye", now);
     }
     const answer = this.#answer(socket, request, now);
     if (answer === "ok") socket.replyOk(topic, ref);
     else if (answer !== undefined) socket.replyError(topic, ref, answer);
   }
 
-  /** A socket that was joined, perhaps, is gone. @param wasGoodbye it meant to leave */
-  handleLeft(socket: PortalSocket, wasGoodbye: boolean, now: number): void {
+  /** A socket that was joined, perhaps, is gone. */
+  handleLeft(socket: PortalSocket, how: Departure, now: number): void {
     if (!socket.joined) return;
     this.#state.log("info", `${this.#state.describe(socket)} left.`);
     if (socket.topic === "relay") this.#state.relays.leave(socket as RelaySocket, now);
-    if (socket.topic === "gateway") this.#failover.handleLeft(socket as Connection, wasGoodbye, now);
+    if (socket.topic === "gateway") this.#failover.handleLeft(socket as Connection, how, now);
   }
 
   /** Nothing could be heard for a while: whoever was away was perhaps back long ago. */

@@ -12,6 +12,8 @@ const IDLE_TIMEOUT = { gateway: 45_000, client: { v1: 310_000, v2: 45_000 } };
 const BRISK = 15_000;
 /** A brisk device that is silent for so long has missed a heartbeat by far. */
 const SILENT = 14_000;
+/** Silences after which something should have been heard: of brisk devices and of others. */
+const LATE = { brisk: 11_000, other: 33_000 };
 
 export class Connection extends PortalSocket {
   /** When it joined, in `now`'s milliseconds and in Unix seconds. */
@@ -62,6 +64,15 @@ export class Connection extends PortalSocket {
   handleHeartbeat(now: number): void {
     if (now - this.#lastHeartbeat < BRISK) this.#isBrisk = true;
     this.#lastHeartbeat = now;
+  }
+
+  /** True when its heartbeats can be relied on: phones sleep, gateways and brisk devices don't. */
+  get isPunctual(): boolean {
+    return this.#isBrisk || this.topic === "gateway";
+  }
+
+  isLate(now: number): boolean {
+    return now - this.lastHeard >= (this.#isBrisk ? LATE.brisk : LATE.other);
   }
 
   /** True when heartbeats are overdue: its host is probably gone, and nobody could say so. */

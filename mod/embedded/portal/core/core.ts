@@ -161,7 +161,7 @@ export class PortalCore {
     if (request) return this.#channels.handleRequest(connection, request, now);
     this.#state.log("warning", `${this.#state.describe(connection)} sent no Phoenix frame.`);
     this.#state.close(connection, 1003, "not a Phoenix frame");
-    this.#channels.handleLeft(connection, false, now);
+    this.#channels.handleLeft(connection, "broken", now);
   }
 
   /** A socket is gone. Devices close with code 1000 when they shut down; our own say in words when they don't. */
@@ -170,7 +170,7 @@ export class PortalCore {
     if (!connection) return;
     this.#state.forget(connection);
     const wasGoodbye = closure?.code === 1000 && closure.reason !== "reconnecting";
-    this.#channels.handleLeft(connection, wasGoodbye, now);
+    this.#channels.handleLeft(connection, wasGoodbye ? "goodbye" : "broken", now);
   }
 
   #socket(id: number) {
@@ -210,7 +210,7 @@ export class PortalCore {
     for (const connection of [...this.#state.connections.values()]) {
       if (connection.device.id !== id) continue;
       this.#state.expel(connection, "the device was removed");
-      this.#channels.handleLeft(connection, true, now);
+      this.#channels.handleLeft(connection, "goodbye", now);
     }
     const { grants } = this.#state;
     const revoked: Revoked = new Map();
@@ -242,7 +242,7 @@ export class PortalCore {
     const connection = this.#state.online.get(deviceId);
     if (!connection) return false;
     this.#state.close(connection, 1012, "asked to reconnect");
-    this.#channels.handleLeft(connection, false, now);
+    this.#channels.handleLeft(connection, "broken", now);
     return true;
   }
 
@@ -263,8 +263,8 @@ export class PortalCore {
     if (now < this.#nextSweep) return;
     this.#awake(now);
     this.#nextSweep = now + SWEEP_INTERVAL;
-    for (const { socket, wasGoodbye } of this.#sweep.handleTimeout(now)) {
-      this.#channels.handleLeft(socket, wasGoodbye, now);
+    for (const { socket, how } of this.#sweep.handleTimeout(now)) {
+      this.#channels.handleLeft(socket, how, now);
     }
     this.#channels.handleTimeout(now);
   }

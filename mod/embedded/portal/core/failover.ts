@@ -10,7 +10,8 @@
  *   four times at least, and 12 of the 20 seconds that a change of gateway may take are left for the change itself.
  * - It is merely silent: its host may be gone without a word. One that sends heartbeats every 10 s has missed one by
  *   far after 14 s. (Of older ones, which send one every 30 s, nobody can know before the idle timeout; their clients
- *   notice by themselves that nothing comes back, ask again, and get another gateway.)
+ *   notice by themselves that nothing comes back, ask again, and get another gateway.) But when others are late, too,
+ *   it is the portal that doesn't hear.
  *
  * Only a gateway that stayed connected all the while is a reason to be quick: when all went together, the trouble was
  * the portal's own (its network, its restart), and whoever comes back waits for the others as long as the longest pause
@@ -21,6 +22,7 @@ import { refreshRevoked, revoke, type Revoked } from "./client_updates.ts";
 import type { Connection } from "./connection.ts";
 import type { Grant } from "./grants.ts";
 import { isCompatible } from "./selection.ts";
+import { Silence } from "./silence.ts";
 import type { PortalState } from "./state.ts";
 
 /** After a connection broke, and another gateway of the site kept its own. */
@@ -30,24 +32,29 @@ export const OUTAGE_GRACE = 120_000;
 
 interface Absence {
   since: number;
-  readonly wasGoodbye: boolean;
+  readonly how: Departure;
 }
+
+/** It said goodbye, its connection broke, or it was heard no more. */
+export type Departure = "goodbye" | "broken" | "silent";
 
 export class Failover {
   readonly #state: PortalState;
   readonly #absent = new Map<Id, Absence>();
+  readonly #silence: Silence;
 
   /** Gateways with grants of an earlier run are absent from now on. */
   constructor(state: PortalState, now: number) {
     this.#state = state;
-    for (const id of state.grants.gatewayIds()) this.#absent.set(id, { since: now, wasGoodbye: false });
+    this.#silence = new Silence(state);
+    for (const id of state.grants.gatewayIds()) this.#absent.set(id, { since: now, how: "broken" });
   }
 
-  handleLeft(gateway: Connection, wasGoodbye: boolean, now: number): void {
+  handleLeft(gateway: Connection, how: Departure, now: number): void {
     const { id } = gateway.device;
     if (this.#state.online.gateway(id) !== undefined) return; // A newer connection has taken its place.
-    this.#absent.set(id, { since: now, wasGoodbye });
-    if (wasGoodbye) this.handleTimeout(now);
+    this.#absent.set(id, { since: now, how });
+    if (how === "goodbye") this.handleTimeout(now);
   }
 
   /** Before it is told what is granted. Another process than before knows nothing of what was granted to that. */
@@ -66,6 +73,7 @@ export class Failover {
   }
 
   handleTimeout(now: number): void {
+    this.#silence.handleTimeout(now);
     const revoked: Revoked = new Map();
     for (const [id, absence] of this.#absent) {
       if (this.#state.grants.countOf(id) === 0) this.#absent.delete(id);
@@ -73,20 +81,21 @@ export class Failover {
     }
     for (const gateway of this.#state.online.gateways()) {
       if (!gateway.isSilent(now) || this.#state.grants.countOf(gateway.device.id) === 0) continue;
-      this.#move(gateway.device.id, { since: gateway.lastHeard, wasGoodbye: false }, now, revoked);
+      this.#move(gateway.device.id, { since: gateway.lastHeard, how: "silent" }, now, revoked);
     }
     refreshRevoked(this.#state, revoked);
   }
 
   /** Takes back the grants that are better given through another gateway. */
-  #move(gatewayId: Id, { since, wasGoodbye }: Absence, now: number, revoked: Revoked): void {
-    if (!wasGoodbye && now - since < RECONNECT_GRACE) return;
+  #move(gatewayId: Id, { since, how }: Absence, now: number, revoked: Revoked): void {
+    if (how !== "goodbye" && now - since < RECONNECT_GRACE) return;
+    if (how === "silent" && this.#silence.isOurs(now)) return;
     for (const grant of this.#state.grants.ofGateway(gatewayId)) {
       const client = this.#state.online.client(grant.clientId);
       if (client?.admission.publicKey !== grant.clientKey) continue; // Asks anew, if ever.
       const others = this.#alternatives(client, grant, now);
       const isBetter = (other: Connection) =>
-        wasGoodbye || other.joinedAt <= since || now - other.joinedAt >= OUTAGE_GRACE;
+        how === "goodbye" || other.joinedAt <= since || now - other.joinedAt >= OUTAGE_GRACE;
       if (others.some(isBetter)) revoke(this.#state, grant, revoked);
     }
   }

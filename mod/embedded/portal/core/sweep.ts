@@ -3,6 +3,7 @@
  * a clock that is set forward or back costs nothing but what it says.
  */
 import { refreshResources, refreshRevoked, revoke, type Revoked, revokeInvalid } from "./client_updates.ts";
+import type { Departure } from "./failover.ts";
 import type { PortalSocket } from "./socket.ts";
 import type { PortalState } from "./state.ts";
 
@@ -13,8 +14,7 @@ const CLOCK_JUMP = 60;
 
 export interface EndedSocket {
   readonly socket: PortalSocket;
-  /** It can't come back as it was. */
-  readonly wasGoodbye: boolean;
+  readonly how: Departure;
 }
 
 export class Sweep {
@@ -62,14 +62,14 @@ export class Sweep {
     for (const socket of [...connections.values(), ...relaySockets.values()]) {
       if (this.#state.expiryOf(socket) <= unixNow) {
         this.#state.expel(socket, "its session expired");
-        ended.push({ socket, wasGoodbye: true });
+        ended.push({ socket, how: "goodbye" }); // It can't come back as it was.
         continue;
       }
       const reason = socket.overdue(now);
       if (reason === undefined) continue;
       this.#state.log("warning", `Closing ${this.#state.describe(socket)}: ${reason}.`);
       this.#state.close(socket, 1000, reason);
-      ended.push({ socket, wasGoodbye: false });
+      ended.push({ socket, how: "silent" });
     }
     return ended;
   }
