@@ -36,7 +36,7 @@ export interface RelayLimits {
 
 export const DEFAULT_LIMITS: RelayLimits = {
   allocations: 4096,
-  allocationsPerSource: 256,
+  allocationsPerSource: 1024,
   channels: 65536,
   channelsPerAllocation: 4096,
   bytesPerSecond: Infinity,
