@@ -34,8 +34,9 @@ const HEADERS = {
   "referrer-policy": "no-referrer",
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
-  "cross-origin-opener-policy": "same-origin",
 };
+/** Browsers complain about it where it can't count. */
+const SECURE_HEADERS = { "cross-origin-opener-policy": "same-origin" };
 
 /** To be called by `fetch(request, remote)`. */
 export function portalRoutes(portal: Portal, options: RoutesOptions): Hono<{ Bindings: Remote }> {
@@ -84,7 +85,8 @@ export function portalRoutes(portal: Portal, options: RoutesOptions): Hono<{ Bin
 
 const headers: MiddlewareHandler = async (c, next) => {
   await next();
-  for (const [name, value] of Object.entries(HEADERS)) {
+  const all = { ...HEADERS, ...(peerOf(c).secure && SECURE_HEADERS) };
+  for (const [name, value] of Object.entries(all)) {
     if (!c.res.headers.has(name)) c.res.headers.set(name, value);
   }
 };
