@@ -115,6 +115,28 @@ Deno.test("a gateway takes the path of a client that moved with its handshake, n
   assert.ok(taken[1]! - taken[0]! <= 100, `${taken[1]! - taken[0]!} ms after the client`);
 });
 
+Deno.test("a dual-stack end that loses a family, or changes both addresses, goes on with what it has", () => {
+  const elsewhere = { v4: "203.0.113.88", v6: "2001:db8:999::2" };
+  for (const role of ["client", "gateway"] as const) {
+    for (const addresses of [{ v4: elsewhere.v4 }, { v6: elsewhere.v6 }, elsewhere]) {
+      const stage = new NodeWorld({ families: [4, 6], relays: 2 });
+      assert.notEqual(stage.connect(), undefined);
+      stage.world.run(3_000);
+      const { host, machine } = stage.ends[role];
+      host.disconnect();
+      host.connect(stage.world.internet, addresses, { latency: 10 });
+      stage.world.after(0, () => machine.node.networkChanged(stage.world.now));
+      const outage = stage.longestOutage(20_000);
+      assert.ok(outage <= SIGNALLED_MS, `${role} ${Object.keys(addresses)}: ${outage} ms`);
+      assert.ok(
+        machine.node.status().relays.every(({ ready }) => ready),
+        `${role} ${Object.keys(addresses)}`,
+      );
+      assert.deepEqual(stage.failures(), []);
+    }
+  }
+});
+
 /** Datagrams that arrive anywhere within `ms`, with and without what `act` does to the gateway meanwhile. */
 function cost(options: NodeWorldOptions, ms: number, act: (stage: NodeWorld) => void): number {
   const [usual, changed] = [() => {}, act].map((then) => {
