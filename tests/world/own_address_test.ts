@@ -36,7 +36,7 @@ for (const role of ["client", "gateway"] as const) {
       for (const gatewayNat of NATS) {
         const { stage, client, gateway } = connected({ clientNat, gatewayNat });
         roam(stage, role === "client" ? client : gateway, "203.0.113.77");
-        const outage = stage.longestOutage(30_000, client, gateway);
+        const outage = stage.longestOutage(10_000, client, gateway);
         assert.ok(outage <= SIGNALLED_MS, `${clientNat} / ${gatewayNat}: ${outage} ms`);
         assert.deepEqual(stage.violations, []);
       }
