@@ -6,6 +6,9 @@
  *     over it: mac2 missing or wrong ─────────► cookie reply, for some: see below
  *              mac2 right (source is real) ───► admit within the rate of that source, else drop
  *
+ * Over it, a message without mac2 whose sender would get no cookie anyway is dropped before its mac1 is looked at:
+ * that hash would be most of what a flood costs.
+ *
  * A cookie reply costs ten times a mac1, so a flood must not buy as many as it likes. Each second a source gets the
  * first few at once, within a total for all; beyond that every 32nd message is answered, whoever sent it, so that
  * nobody who shares its address with a flood, or whose address a flood claims, is shut out for good.
@@ -15,7 +18,7 @@
  * attacker has.
  */
 import type { RandomBytes } from "../crypto/types.ts";
-import { CookieFactory, hasValidMac1 } from "./cookie.ts";
+import { CookieFactory, hasMac2, hasValidMac1 } from "./cookie.ts";
 import { classify, MessageType } from "./messages.ts";
 import { type Recipient, recipient } from "./noise.ts";
 
@@ -85,15 +88,19 @@ export class HandshakeLimiter {
   admit(message: Uint8Array, source: Uint8Array, now: number): Admission {
     const type = classify(message);
     if (type !== MessageType.Initiation && type !== MessageType.Response) return refuse("malformed");
-    if (!hasValidMac1(message, this.#self)) return refuse("invalid-mac1");
     if (now - this.#windowStart >= WINDOW) {
       this.#windowStart = now;
       this.#count = 0;
       this.#quota.renew();
     }
-    if (this.#count++ < this.#perSecond) return ADMITTED;
+    const isUnderLoad = this.#count >= this.#perSecond;
+    if (isUnderLoad && !hasMac2(message) && !this.#quota.allows(source)) return COOKIE_WITHHELD;
+    if (!hasValidMac1(message, this.#self)) return refuse("invalid-mac1");
+    this.#count++;
+    if (!isUnderLoad) return ADMITTED;
     if (!this.#cookies.hasValidMac2(message, source, now)) {
-      if (!this.#quota.take(source)) return COOKIE_WITHHELD;
+      if (hasMac2(message) && !this.#quota.allows(source)) return COOKIE_WITHHELD;
+      this.#quota.take(source);
       return {
         admitted: false,
         refusal: "cookie-required",
@@ -127,17 +134,27 @@ class CookieQuota {
     this.#total = 0;
   }
 
-  take(source: Uint8Array): boolean {
+  /** Whether this message may be answered: ask once for each, and {@link take} when it is. */
+  allows(source: Uint8Array): boolean {
+    return this.#isCertain(this.#slotOf(source)) || ++this.#beyond % COOKIE_LOTTERY === 0;
+  }
+
+  take(source: Uint8Array): void {
+    const slot = this.#slotOf(source);
+    if (!this.#isCertain(slot)) return;
+    this.#counts[slot]!++;
+    this.#total++;
+  }
+
+  #isCertain(slot: number): boolean {
+    return this.#total < COOKIES_PER_SECOND && this.#counts[slot]! < COOKIES_PER_SOURCE;
+  }
+
+  #slotOf(source: Uint8Array): number {
     let hash = this.#seed;
     const length = source.length < 16 ? 4 : 8;
     for (let i = 0; i < length; i++) hash = Math.imul(hash ^ source[i]!, 0x01000193);
-    const slot = (hash ^ hash >>> 15) & (this.#counts.length - 1);
-    if (this.#total < COOKIES_PER_SECOND && this.#counts[slot]! < COOKIES_PER_SOURCE) {
-      this.#counts[slot]!++;
-      this.#total++;
-      return true;
-    }
-    return ++this.#beyond % COOKIE_LOTTERY === 0;
+    return (hash ^ hash >>> 15) & (this.#counts.length - 1);
   }
 }
 

@@ -95,6 +95,22 @@ Deno.test("a flood buys few cookies, and the others still get theirs", () => {
   assert.ok(limiter.admit(message, SOURCE, 1000).reply, "the next second starts anew");
 });
 
+Deno.test("under load, too, a wrong mac1 earns no reply and takes nobody's: each message has its own chance", () => {
+  const limiter = makeLimiter({ perSecond: 0 });
+  const wrong = message.with(116, message[116]! ^ 1);
+  for (let i = 0; i < 1_000; i++) assert.equal(limiter.admit(wrong, SOURCE, 0).reply, undefined);
+  for (let i = 0; i < 20; i++) {
+    assert.ok(limiter.admit(message, SOURCE, 0).reply, "the first ones are certain");
+  }
+  let answered = 0;
+  for (let i = 0; i < 3_200; i++) {
+    assert.equal(limiter.admit(wrong, SOURCE, 0).reply, undefined);
+    answered += Number(limiter.admit(message, SOURCE, 0).reply !== undefined);
+    limiter.admit(wrong, SOURCE, 0);
+  }
+  assert.ok(answered >= 50, `${answered} of 3,200 beside twice as many forgeries`);
+});
+
 Deno.test("an unproven sender never gets more bytes back than it sent", () => {
   const limiter = makeLimiter({ perSecond: 0 });
   const { reply } = limiter.admit(message, SOURCE, 0);
