@@ -176,7 +176,8 @@ class Machine {
   }
 
   #wait(feed: Feed): void {
-    this.#now += feed.pick([1, 1_000, 3_000, 9_000, 16_000, 46_000, 121_000, 311_000]);
+    const time = feed.pick([1, 1_000, 3_000, 9_000, 16_000, 46_000, 121_000, 311_000]);
+    this.#now += time;
     for (const socket of this.#sockets.keys()) {
       if (feed.below(3) > 0) {
         this.#core.handleText(
@@ -189,6 +190,7 @@ class Machine {
     this.#core.handleTimeout(this.#now);
     assert.ok((this.#core.pollTimeout() ?? Infinity) > this.#now, "asks to be woken in the past");
     const unixNow = UNIX_START + this.#skew + Math.floor(this.#now / 1000);
+    if (time < 1_000) return; // The next sweep isn't due yet.
     for (const grant of this.#core.grants) assert.ok(grant.expiresAt > unixNow, "a grant outlives its time");
     assert.ok(this.#core.recent.length <= 1_200 && this.#core.reports.length <= 1_000);
   }
@@ -393,6 +395,10 @@ class Machine {
         }
       }
       outcome += ` ${event.type}`;
+    }
+    if (!this.#isMute) {
+      const gateways = this.#core.online.filter(({ role }) => role === "gateway");
+      this.#invariants.checkAccess(gateways.map(({ id }) => id), this.#core.grants);
     }
     return outcome.slice(0, 80);
   }

@@ -1,6 +1,7 @@
 /** What must hold of everything that the portal says, whatever it was told: read along, message by message. */
 import assert from "node:assert/strict";
 import type { Admission } from "../../mod/embedded/portal/core/admission.ts";
+import type { Grant } from "../../mod/embedded/portal/core/grants.ts";
 import type { PortalPolicy } from "../../mod/embedded/portal/policy/policy.ts";
 
 export interface Told {
@@ -38,6 +39,8 @@ export class Invariants {
   readonly #resourceIds: ReadonlySet<string>;
   /** Pairs of which the gateway was told to let the client in. */
   readonly #pairs = new Set<string>();
+  /** By gateway: what it lets in, as pairs of client and resource. (In this world a gateway's key never changes.) */
+  readonly #access = new Map<string, Set<string>>();
   /** By client process: the gateway through which it believes to reach each resource. */
   readonly #flows = new Map<string, Map<string, unknown>>();
 
@@ -63,6 +66,35 @@ export class Invariants {
   #checkGateway(listener: Listener, told: Told): void {
     assert.ok(!TO_CLIENTS.includes(told.event), `${told.event} to a gateway`);
     this.note(listener, told);
+    this.#noteAccess(listener.id, told);
+  }
+
+  #noteAccess(id: string, { event, payload }: Told): void {
+    const access = this.#access.get(id) ?? new Set<string>();
+    this.#access.set(id, access);
+    const { client, resource, client_id, resource_id, authorizations } = payload as {
+      readonly client?: { readonly id: string };
+      readonly resource?: { readonly id: string };
+      readonly client_id?: string;
+      readonly resource_id?: string;
+      readonly authorizations?: readonly { readonly client_id: string; readonly resource_id: string }[];
+    };
+    if (event === "init") {
+      const listed = new Set(authorizations!.map((one) => `${one.client_id} ${one.resource_id}`));
+      for (const pair of access) if (!listed.has(pair)) access.delete(pair);
+    }
+    if (event === "reject_access") access.delete(`${client_id} ${resource_id}`);
+    if (resource && (client ?? client_id)) access.add(`${client?.id ?? client_id} ${resource.id}`);
+  }
+
+  /** A gateway that is there lets nobody in who has no grant. */
+  checkAccess(gatewayIds: readonly string[], grants: readonly Grant[]): void {
+    const granted = new Set(grants.map((one) => `${one.gatewayId} ${one.clientId} ${one.resourceId}`));
+    for (const id of gatewayIds) {
+      for (const pair of this.#access.get(id) ?? []) {
+        assert.ok(granted.has(`${id} ${pair}`), "a gateway lets somebody in who has no grant");
+      }
+    }
   }
 
   /** What a message means even if it is lost: the grant stands. */
@@ -76,9 +108,11 @@ export class Invariants {
   /** A client hears only of what some policy gives it, and an old one is never switched to another gateway. */
   #checkClient({ id, admission }: Listener, { event, payload }: Told): void {
     assert.ok(!TO_GATEWAYS.includes(event), `${event} to a client`);
-    const process = `${id} ${admission.publicKey}`;
-    const flows = this.#flows.get(process) ?? new Map<string, unknown>();
-    this.#flows.set(process, flows);
+    const process = `${id} ${admission.publicKey}`, { dialect } = admission;
+    // No process changes its dialect: with another one it is another.
+    if (event === "init") this.#flows.delete(`${process} ${dialect === "v1" ? "v2" : "v1"}`);
+    const flows = this.#flows.get(`${process} ${dialect}`) ?? new Map<string, unknown>();
+    this.#flows.set(`${process} ${dialect}`, flows);
     if (event === "disconnect") flows.clear(); // It signs out, and ends.
     if (event === "init") {
       const listed = new Set((payload.resources as { id: string }[]).map((one) => one.id));
@@ -87,7 +121,7 @@ export class Invariants {
     if (event === "resource_deleted") flows.delete(String(payload));
     if (event === "flow_created" || event === "authorization_created") {
       const resourceId = String(payload.resource_id), before = flows.get(resourceId);
-      const isOld = admission.dialect === "v1";
+      const isOld = dialect === "v1";
       assert.ok(!isOld || before === undefined || before === payload.gateway_id, "an old client crashed");
       flows.set(resourceId, payload.gateway_id);
     }

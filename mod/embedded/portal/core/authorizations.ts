@@ -238,6 +238,8 @@ export class Authorizations {
 
   #add(ref: string, client: Connection, selection: Selection, answer: Answer, now: number): void {
     const { gateway, resource, policy, expiresAt } = selection;
+    const previous = this.#state.grants.get(client.device.id, resource.id);
+    if (previous && previous.gatewayId !== gateway.device.id) this.#state.revoke(previous);
     const known = this.#state.grants.get(client.device.id, resource.id);
     const grant: Grant = {
       clientId: client.device.id,

@@ -228,3 +228,23 @@ Deno.test("a client that asks for what it has costs no write", () => {
   for (let i = 0; i < 10; i++) authorize(world, laptop, cellar);
   assert.equal(world.events.length, writes);
 });
+
+Deno.test("whichever way a resource comes to another gateway, the one that had it is told", () => {
+  const world = new PortalWorld();
+  const cellar = world.connect("cellar"),
+    attic = world.connect("cellar", { externalId: "b", publicKey: publicKey(9) });
+  const laptop = world.connect("laptop", { userAgent: "Debian/12 connlib/1.3.6" });
+  const ask = (gateway: typeof cellar) =>
+    laptop.say("request_connection", {
+      gateway_id: gateway.id,
+      resource_id: resourceId(world, "Intranet"),
+      client_payload: {},
+      client_preshared_key: publicKey(1),
+    });
+  ask(cellar);
+  assert.ok(cellar.heard().includes("request_connection"));
+  ask(attic);
+  assert.deepEqual(cellar.heard(), ["reject_access"]);
+  assert.ok(attic.heard().includes("request_connection"));
+  assert.equal(world.core.grants.length, 1);
+});
