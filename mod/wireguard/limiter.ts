@@ -2,7 +2,7 @@
  * Admission of handshake messages, before any of them costs a Diffie-Hellman. One limiter serves a whole node.
  *
  *     mac1 wrong ─────────────────────────────► drop: the sender does not even know our public key
- *     ≤ 250 in this second ───────────────────► admit
+ *     ≤ 250 at once, then 250 a second ───────► admit
  *     over it: mac2 missing or wrong ─────────► cookie reply, for some: see below
  *              mac2 right (source is real) ───► admit within the rate of that source, else drop
  *
@@ -12,6 +12,9 @@
  * A cookie reply costs ten times a mac1, so a flood must not buy as many as it likes. Each second a source gets the
  * first few at once, within a total for all; beyond that every 32nd message is answered, whoever sent it, so that
  * nobody who shares its address with a flood, or whose address a flood claims, is shut out for good.
+ *
+ * Admissions come back one by one, not all with the next second: under a flood each is taken at once, and two hundred
+ * and fifty Diffie-Hellmans in a row are a gap in everybody's traffic.
  *
  * Seconds are counted lazily, so that no timer runs. The per-source rate applies to proven sources only: a spoofed
  * flood can then neither fill its table nor use up a victim's rate. An IPv6 source is its /64, which is what one
@@ -55,7 +58,7 @@ export interface HandshakeLimiterOptions {
   /** Our static public key. */
   readonly publicKey: Uint8Array;
   readonly random: RandomBytes;
-  /** Handshake messages in one second that need no cookie. Default 250: about a tenth of a core. */
+  /** Handshake messages that need no cookie: at once, and then each second. Default 250: about a tenth of a core. */
   readonly perSecond?: number;
   /** Under load, from one proven source: sustained messages per second. Default 50: an office behind one NAT. */
   readonly perSourcePerSecond?: number;
@@ -70,12 +73,14 @@ export class HandshakeLimiter {
   readonly #sources: TokenBuckets;
   readonly #quota: CookieQuota;
   #windowStart = -Infinity;
-  #count = 0;
+  /** Messages that may be admitted without a cookie now. */
+  #free: number;
+  #freeAt = 0;
 
   constructor(options: HandshakeLimiterOptions) {
     this.#self = recipient(options.publicKey);
     this.#cookies = new CookieFactory(this.#self, options.random);
-    this.#perSecond = options.perSecond ?? 250;
+    this.#free = this.#perSecond = options.perSecond ?? 250;
     this.#sources = new TokenBuckets(options.perSourcePerSecond ?? 50, options.perSourceBurst ?? 50);
     this.#quota = new CookieQuota(options.random);
   }
@@ -90,14 +95,17 @@ export class HandshakeLimiter {
     if (type !== MessageType.Initiation && type !== MessageType.Response) return refuse("malformed");
     if (now - this.#windowStart >= WINDOW) {
       this.#windowStart = now;
-      this.#count = 0;
       this.#quota.renew();
     }
-    const isUnderLoad = this.#count >= this.#perSecond;
+    this.#free = Math.min(this.#perSecond, this.#free + (now - this.#freeAt) * this.#perSecond / 1000);
+    this.#freeAt = now;
+    const isUnderLoad = this.#free < 1;
     if (isUnderLoad && !hasMac2(message) && !this.#quota.allows(source)) return COOKIE_WITHHELD;
     if (!hasValidMac1(message, this.#self)) return refuse("invalid-mac1");
-    this.#count++;
-    if (!isUnderLoad) return ADMITTED;
+    if (!isUnderLoad) {
+      this.#free--;
+      return ADMITTED;
+    }
     if (!this.#cookies.hasValidMac2(message, source, now)) {
       if (hasMac2(message) && !this.#quota.allows(source)) return COOKIE_WITHHELD;
       this.#quota.take(source);

@@ -31,11 +31,16 @@ function proven(limiter: HandshakeLimiter, now: number, source = SOURCE): Uint8A
   return signed;
 }
 
-Deno.test("250 handshake messages in a second pass, the next one needs a cookie, the next second is free", () => {
+Deno.test("250 handshake messages at once pass, the next one needs a cookie, and every 4 ms one more passes", () => {
   const limiter = makeLimiter();
-  for (let i = 0; i < 250; i++) assert.equal(verdict(limiter, message, 5000 + i), "admitted");
-  assert.equal(verdict(limiter, message, 5999), "cookie-required");
-  assert.equal(verdict(limiter, message, 6000), "admitted");
+  for (let i = 0; i < 250; i++) assert.equal(verdict(limiter, message, 5000), "admitted");
+  assert.equal(verdict(limiter, message, 5003), "cookie-required");
+  for (let at = 5004; at < 7000; at += 4) {
+    assert.equal(verdict(limiter, message, at), "admitted", `${at}`);
+    assert.equal(verdict(limiter, message, at + 1), "cookie-required", `${at}`);
+  }
+  for (let i = 0; i < 250; i++) assert.equal(verdict(limiter, message, 9000), "admitted", "a second's rest");
+  assert.equal(verdict(limiter, message, 9000), "cookie-required", "but no more than a second's");
 });
 
 Deno.test("a wrong mac1 is refused first, does not count, and earns no reply", () => {
