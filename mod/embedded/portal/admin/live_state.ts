@@ -24,6 +24,8 @@ export interface Rate {
 export interface GatewayLive {
   /** Unix seconds of the latest report. */
   readonly at: number;
+  /** Monotonic milliseconds of it. */
+  readonly receivedAt: number;
   readonly report: GatewayReport;
   /** By client; a client is missing until two reports tell its rate. */
   readonly rates: ReadonlyMap<Id, Rate>;
@@ -49,9 +51,9 @@ export class LiveState {
   observe(reports: readonly ReceivedReport[]): void {
     const present = new Set(reports.map(({ gatewayId }) => gatewayId));
     for (const id of this.#gateways.keys()) if (!present.has(id)) this.#gateways.delete(id);
-    for (const { gatewayId, at, report } of reports) {
-      const before = this.#gateways.get(gatewayId);
-      if (before?.report !== report) this.#gateways.set(gatewayId, next(before, report, at));
+    for (const received of reports) {
+      const before = this.#gateways.get(received.gatewayId);
+      if (before?.report !== received.report) this.#gateways.set(received.gatewayId, next(before, received));
     }
   }
 
@@ -78,13 +80,13 @@ export class LiveState {
   }
 }
 
-function next(before: GatewayLive | undefined, report: GatewayReport, at: number): GatewayLive {
-  const seconds = before === undefined ? 0 : at - before.at;
+function next(before: GatewayLive | undefined, { at, receivedAt, report }: ReceivedReport): GatewayLive {
+  const seconds = before === undefined ? 0 : (receivedAt - before.receivedAt) / 1000;
   const continues = before !== undefined && seconds > 0 && report.uptime_secs >= before.report.uptime_secs;
-  if (!continues) return { at, report, rates: new Map(), total: undefined, history: [] };
+  if (!continues) return { at, receivedAt, report, rates: new Map(), total: undefined, history: [] };
   const rates = ratesOf(before.report, report, seconds);
   const total = sum(rates.values());
-  return { at, report, rates, total, history: [...before.history, total].slice(-MAX_HISTORY) };
+  return { at, receivedAt, report, rates, total, history: [...before.history, total].slice(-MAX_HISTORY) };
 }
 
 function ratesOf(before: GatewayReport, after: GatewayReport, seconds: number): Map<Id, Rate> {

@@ -223,7 +223,7 @@ export class Channels {
       case REPORT_EVENT: {
         const { value } = decodeGatewayReport(payload);
         if (!value) return INVALID;
-        this.#state.happenings.handleReport(gateway.device.id, value, this.#state.unixNow());
+        this.#state.happenings.handleReport(gateway.device.id, value, this.#state.unixNow(), now);
         return undefined;
       }
       default:

@@ -15,6 +15,8 @@ export interface ReceivedReport {
   readonly gatewayId: Id;
   /** Unix seconds. */
   readonly at: number;
+  /** Monotonic milliseconds: rates want them more exact. */
+  readonly receivedAt: number;
   readonly report: GatewayReport;
 }
 
@@ -75,9 +77,9 @@ export class Happenings {
       .map(({ happening }) => happening);
   }
 
-  handleReport(gatewayId: Id, report: GatewayReport, at: number): void {
+  handleReport(gatewayId: Id, report: GatewayReport, at: number, now: number): void {
     this.#reports.delete(gatewayId);
-    this.#reports.set(gatewayId, { gatewayId, at, report });
+    this.#reports.set(gatewayId, { gatewayId, at, receivedAt: now, report });
     trim(this.#reports, MAX_REPORTS);
     for (const event of report.events) {
       this.#add(this.#events, String(this.#next), {

@@ -232,6 +232,7 @@ export class AdminWorld implements AdminPortal {
       gatewayId: gateway.id,
       report,
       at,
+      receivedAt: at * 1000,
     }];
     this.live.observe(this.reportList);
     for (const event of report.events) {

@@ -8,7 +8,7 @@ const GATEWAY = "0d4c6b2a-7e8f-4a1b-b2c3-d4e5f6a7b855";
 const LAPTOP = device("client", "anna", "laptop"), PHONE = device("client", "anna", "phone");
 
 function observe(live: LiveState, at: number, of: GatewayReport): void {
-  live.observe([{ gatewayId: GATEWAY, at, report: of }]);
+  live.observe([{ gatewayId: GATEWAY, at: Math.floor(at), receivedAt: at * 1000, report: of }]);
 }
 
 function counts(bytes_in: number, bytes_out: number, uptime_secs: number): GatewayReport {
@@ -22,10 +22,16 @@ Deno.test("rates are what moved between two reports, over the seconds between th
   observe(live, 110, counts(3_000, 5_000, 60));
   assert.deepEqual(live.gateway(GATEWAY)!.rates.get(LAPTOP.id), { in: 200, out: 0 });
   assert.deepEqual(live.gateway(GATEWAY)!.total, { in: 200, out: 0 });
+  // Reports don't come on the second.
+  observe(live, 119.8, counts(3_000, 5_980, 69));
+  assert.deepEqual(live.gateway(GATEWAY)!.total, { in: 0, out: 100 });
   // One report was missed.
-  observe(live, 130, counts(3_000, 9_000, 80));
+  observe(live, 139.8, counts(3_000, 9_980, 89));
   assert.deepEqual(live.gateway(GATEWAY)!.total, { in: 0, out: 200 });
-  assert.deepEqual(live.gateway(GATEWAY)!.history, [{ in: 200, out: 0 }, { in: 0, out: 200 }]);
+  assert.deepEqual(live.gateway(GATEWAY)!.history, [{ in: 200, out: 0 }, { in: 0, out: 100 }, {
+    in: 0,
+    out: 200,
+  }]);
 });
 
 Deno.test("a report that was seen already changes nothing", () => {
