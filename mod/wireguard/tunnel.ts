@@ -47,7 +47,7 @@ import { SessionTable } from "./session_table.ts";
 import { isAfter, Tai64nClock } from "./tai64n.ts";
 
 /** An initiation that is older than this when the path changes is taken for lost, ms; a younger one may be on its way. */
-const LOST_WITH_PATH = 100;
+const LOST_WITH_PATH = 200;
 
 export interface TunnelOptions {
   readonly keys: StaticKeys;

@@ -22,9 +22,9 @@ Deno.test("on a new path an initiation that was lost with the old one is sent ag
   const pair = new Pair();
   pair.muted.client = true;
   pair.client.tunnel.initiateAnew(0);
-  pair.client.tunnel.initiateAnew(99);
+  pair.client.tunnel.initiateAnew(199);
   assert.equal(pair.client.transmits().length, 1);
-  pair.client.tunnel.initiateAnew(100);
+  pair.client.tunnel.initiateAnew(200);
   assert.equal(pair.client.transmits().length, 1);
   pair.advance(19_999);
   assert.deepEqual(pair.client.events, []);
