@@ -23,10 +23,10 @@ Deno.test("rates are what moved between two reports, over the seconds between th
   assert.deepEqual(live.gateway(GATEWAY)!.rates.get(LAPTOP.id), { in: 200, out: 0 });
   assert.deepEqual(live.gateway(GATEWAY)!.total, { in: 200, out: 0 });
   // Reports don't come on the second.
-  observe(live, 119.8, counts(3_000, 5_980, 69));
+  observe(live, 119.5, counts(3_000, 5_950, 69));
   assert.deepEqual(live.gateway(GATEWAY)!.total, { in: 0, out: 100 });
   // One report was missed.
-  observe(live, 139.8, counts(3_000, 9_980, 89));
+  observe(live, 139.5, counts(3_000, 9_950, 89));
   assert.deepEqual(live.gateway(GATEWAY)!.total, { in: 0, out: 200 });
   assert.deepEqual(live.gateway(GATEWAY)!.history, [{ in: 200, out: 0 }, { in: 0, out: 100 }, {
     in: 0,

@@ -68,7 +68,7 @@ Deno.test("refused logins and refused requests are kept, the same ones within a 
 
 Deno.test("lists are bounded, and a flood of refused logins doesn't drive out what gateways told", () => {
   const happenings = new Happenings();
-  happenings.handleReport("gateway", report({ events: [DENIED] }), 0);
+  happenings.handleReport("gateway", report({ events: [DENIED] }), 0, 0);
   for (let n = 0; n < 5_000; n++) {
     const refused = { role: "client", remoteIp: `${n}`, name: undefined, code: "invalid_token", detail: "" };
     happenings.handleRefusedLogin(refused, n);
@@ -76,7 +76,7 @@ Deno.test("lists are bounded, and a flood of refused logins doesn't drive out wh
   assert.equal(happenings.recent.length, 201);
   assert.equal(happenings.recent[0]!.kind, "gateway");
   for (let n = 0; n < 2_000; n++) {
-    happenings.handleReport(`gateway ${n}`, report({ events: [DENIED, DENIED] }), n);
+    happenings.handleReport(`gateway ${n}`, report({ events: [DENIED, DENIED] }), n, n);
   }
   assert.equal(happenings.recent.length, 1_200);
   assert.equal(happenings.reports.length, 1_000);
