@@ -40,11 +40,15 @@ export class PortalError extends Error {
 /** Join refusals that no further attempt can change. */
 export const FINAL_JOIN_REASONS: readonly string[] = ["disabled", "invalid_version", "token_expired"];
 
-/** `code` and a readable line of a refusal's body, which may be a problem document (RFC 9457) or plain text. */
+/**
+ * `code` and a readable line of a refusal's body, which may be a problem document (RFC 9457) or plain text; without a
+ * full stop, since it stands inside a sentence.
+ */
 export function describeRefusal(refusal: Refusal): { code: string | undefined; text: string } {
   const problem = readProblem(refusal.body);
   const detail = problem?.detail ?? problem?.title ?? refusal.body;
-  const text = `HTTP ${refusal.status}${detail === "" ? "" : `: ${printable(detail, 200)}`}`;
+  const said = printable(detail, 200).trim().replace(/\.$/, "");
+  const text = `HTTP ${refusal.status}${said === "" ? "" : `: ${said}`}`;
   return { code: problem?.code, text };
 }
 

@@ -188,6 +188,16 @@ Deno.test("Retry-After overrides the pause, before and after the first join", ()
   assert.deepEqual(world.take(), ["3500 dial 3"]);
 });
 
+Deno.test("what the portal says ends without a full stop of its own: it stands inside our sentence", () => {
+  const world = new ChannelWorld().refuse(401, '{"code":"invalid_token","detail":"It has expired."}');
+  const last = world.events.at(-1);
+  assert.ok(last?.type === "failed");
+  assert.equal(
+    last.error.message,
+    "Cannot log in to the portal: HTTP 401: It has expired. Check the token.",
+  );
+});
+
 Deno.test("a join refused for a passing reason is tried again, for a lasting one it is final", () => {
   const passing = new ChannelWorld().open().error(0, "overloaded");
   assert.deepEqual(passing.take().slice(2), [
