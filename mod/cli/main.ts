@@ -15,7 +15,8 @@ export async function main(args: readonly string[]): Promise<number> {
   const named = COMMANDS.find(({ name }) => name === first);
   const command = named ?? COMMANDS.find(({ name }) => name === DEFAULT_COMMAND)!;
   try {
-    return await command.run(named ? rest : args, (name) => Deno.env.get(name));
+    const loaded = await command.load();
+    return await loaded.run(named ? rest : args, (name) => Deno.env.get(name));
   } catch (error) {
     if (error instanceof UsageError) {
       console.error(`postern ${command.name}: ${error.message}\nTry \`postern ${command.name} --help\`.`);

@@ -27,8 +27,6 @@ const OPTIONS = {
 const POSITIONALS = [{ name: "TOKEN", env: TOKEN_VARIABLE, help: "The client's token, or a file with it." }];
 
 export const client: Command = {
-  name: "client",
-  summary: "The lab client: connect as a client and route its resources",
   async run(args, environment) {
     const { options, positionals, help } = parseOptions(OPTIONS, POSITIONALS, args, environment);
     if (help) {

@@ -11,8 +11,6 @@ const SERVE_RESOURCE = "serve-resource";
 const INTERRUPTED = 130;
 
 export const demo: Command = {
-  name: "demo",
-  summary: "Show everything working on this machine, in namespaces that vanish afterwards",
   async run(args, environment) {
     const { positionals, help } = parseOptions({}, [{ name: "PART", help: "" }], args, environment);
     if (help) {

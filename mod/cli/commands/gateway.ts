@@ -35,8 +35,6 @@ const OPTIONS = {
 const POSITIONALS = [{ name: "TOKEN", env: TOKEN_VARIABLE, help: "The gateway's token, or a file with it." }];
 
 export const gateway: Command = {
-  name: "gateway",
-  summary: "Serve the clients of a site on behalf of a portal",
   async run(args, environment) {
     const { options, positionals, help } = parseOptions(OPTIONS, POSITIONALS, args, environment);
     if (help) {

@@ -60,8 +60,6 @@ const POSITIONALS = [{
 }];
 
 export const relay: Command = {
-  name: "relay",
-  summary: "A TURN server for devices that cannot reach each other directly",
   async run(args, variables) {
     const environment = withFirezoneRelayVariables(variables);
     const { options, positionals, help } = parseOptions(OPTIONS, POSITIONALS, args, environment);

@@ -53,8 +53,6 @@ const OPTIONS = {
 } as const satisfies OptionTable;
 
 export const up: Command = {
-  name: "up",
-  summary: "Portal, relay and gateway in one process, from one policy file",
   async run(args, environment) {
     const { options, positionals, help } = parseOptions(OPTIONS, [POLICY_POSITIONAL], args, environment);
     if (help) {

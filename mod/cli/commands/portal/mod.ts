@@ -11,8 +11,6 @@ import type { Verb } from "./verb.ts";
 const VERBS: readonly Verb[] = [...FILE_VERBS, ...TOKEN_VERBS, ...OBJECT_VERBS, ...USER_VERBS];
 
 export const portal: Command = {
-  name: "portal",
-  summary: "The control plane for gateways and clients, from one policy file",
   async run(args, environment) {
     const [first, second] = args;
     const group = VERBS.filter(({ words }) => words[0] === first);
