@@ -27,7 +27,10 @@ async function bundleModule(entry: string, output: string): Promise<void> {
 
 /** A script with one character beyond Latin-1 takes V8 two bytes for each: megabytes in every thread. */
 function inAscii(script: string): string {
-  return script.replace(/[^\x00-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return script.replace(
+    /[\u0080-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 async function bundleProgram(): Promise<void> {

@@ -278,7 +278,10 @@ export class Page {
       this.complaints.push(JSON.stringify(params.exceptionDetails));
     } else if (method === "Log.entryAdded") {
       const { text, url } = params.entry as { text: string; url?: string };
-      this.complaints.push(`${text} ${url ?? ""}`.trim());
+      // Whoever was quicker than the page with choosing a field keeps it, and that is right.
+      if (!text.startsWith("Autofocus processing was blocked")) {
+        this.complaints.push(`${text} ${url ?? ""}`.trim());
+      }
     }
   }
 
