@@ -169,7 +169,7 @@ export class FlowTracker {
     const { tcpFlags } = header;
     this.#table.count(flow, RX_PACKETS, packets, this.#payloadLength(header), now);
     if ((tcpFlags & FIN) !== 0) this.#table.setState(flow, FIN_RX);
-    if ((tcpFlags & RST) !== 0) this.#close(flow, "rst", now);
+    if ((tcpFlags & RST) !== 0) this.#close(flow, this.#isFinished(flow) ? "fin" : "rst", now);
   }
 
   // Time and control -------------------------------------------------------------------------------------------
@@ -227,7 +227,7 @@ export class FlowTracker {
     let state = (tcpFlags & SYN) === 0 ? SENT_NON_SYN : 0;
     if ((tcpFlags & FIN) !== 0) state |= FIN_TX;
     this.#table.setState(flow, state);
-    if ((tcpFlags & RST) !== 0) this.#close(flow, "rst", now);
+    if ((tcpFlags & RST) !== 0) this.#close(flow, this.#isFinished(flow) ? "fin" : "rst", now);
   }
 
   #isFinished(flow: number): boolean {

@@ -77,6 +77,18 @@ Deno.test("a reset of either side closes the flow at once", () => {
   assert.deepEqual(told(bed), ["open", "rst", "open", "rst"]);
 });
 
+Deno.test("a reset behind the FINs of both sides doesn't make an orderly end a reset", () => {
+  const bed = new FlowBed();
+  for (const reset of [() => bed.sendTcp(RST), () => bed.answerTcp(RST | ACK)]) {
+    converse(bed);
+    bed.sendTcp(FIN | ACK);
+    bed.answerTcp(FIN | ACK);
+    reset();
+    assert.equal(bed.tracker.size, 0);
+  }
+  assert.deepEqual(told(bed), ["open", "fin", "open", "fin"]);
+});
+
 Deno.test("neither FIN, RST nor an empty ACK of the client starts a flow; data does", () => {
   const bed = new FlowBed();
   for (const flags of [FIN | ACK, RST, RST | ACK, ACK]) bed.sendTcp(flags);
