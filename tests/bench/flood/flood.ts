@@ -1,19 +1,20 @@
 /**
  * A stranger floods the gateway while a client's transfer runs:
  *
- *     client ── natc ──┬── core ── natg (no NAT) ── gateway ── res
- *     stranger, portal ┘
+ *     client ── natc ──┬── core ── natg (no NAT) ──┬── gateway ── res
+ *               portal ┘                  stranger ┘
  *
  * Stranger, kernel and transfer share the machine's cores, so a flood takes from an unpaced transfer what it costs
- * to make and to carry, whatever the gateway does. Each round therefore has three transfers: in peace, beside the
- * flood sent to a socket on the gateway's host that nobody reads (`.elsewhere`), and beside the flood sent to the
- * gateway. `.unpaced` is against peace, `.unpaced_of_elsewhere` is the gateway's own share. Figures are medians of the
- * rounds' ratios.
+ * to make and to carry, whatever the gateway does. The stranger is therefore next to the gateway, at the other end of
+ * a cable that cuts trains into datagrams, which is the cheapest way to make single ones; and each round has three
+ * transfers: in peace, beside the flood sent to a socket on the gateway's host that nobody reads (`.elsewhere`), and
+ * beside the flood sent to the gateway. `.unpaced` is against peace, `.unpaced_of_elsewhere` is the gateway's own
+ * share. Figures are medians of the rounds' ratios.
  *
  * Also: a transfer at a fixed pace; what the flood alone costs the gateway; what came back to the stranger; how the
  * gateway's memory moved. It fails when anything is answered that must not be, or memory grows.
  */
-import type { BackgroundProcess } from "../../../mod/embedded/testbed/mod.ts";
+import type { BackgroundProcess, Host } from "../../../mod/embedded/testbed/mod.ts";
 import { become } from "../../lab/nat/pairs.ts";
 import { Internet } from "../../lab/internet.ts";
 import { Product, SERVER } from "../../lab/product.ts";
@@ -25,7 +26,7 @@ const KINDS = ["garbage", "initiations", "stun"] as const;
 type Kind = typeof KINDS[number];
 const RATE = 50_000, PACE_MBPS = 200;
 const PACED_PORT = 5209, UNPACED_PORT = 5210, SINK_PORT = 9;
-const GATEWAY = "192.168.88.2", GATEWAY_PORT = 52625;
+const GATEWAY = "192.168.111.1", STRANGER = "192.168.111.2", GATEWAY_PORT = 52625;
 const FLOODER = new URL("./flooder.ts", import.meta.url).pathname;
 const SINK = new URL("./sink.ts", import.meta.url).pathname;
 const MAX_GROWTH_MB = 10;
@@ -47,7 +48,9 @@ interface Options {
 
 export async function figures(say: (line: string) => void, options: Options = {}): Promise<Figure[]> {
   const { rounds = 5, seconds = 3 } = options;
-  await using product = await Product.start(await Internet.build());
+  const internet = await Internet.build();
+  const stranger = await attachStranger(internet);
+  await using product = await Product.start(internet);
   const key = await restartVisibly(product);
   await product.startClient();
   await eventually("an answer", 15_000, () => product.answers());
@@ -57,7 +60,7 @@ export async function figures(say: (line: string) => void, options: Options = {}
     { label: "sink" },
   );
   await sink.waitFor(/open/, 15_000);
-  const bench = new FloodBench(product, key, seconds);
+  const bench = new FloodBench(product, stranger, key, seconds);
   await bench.transfer();
   const figures: Figure[] = [];
   for (const kind of KINDS) figures.push(...await bench.measure(kind, rounds, say));
@@ -67,11 +70,13 @@ export async function figures(say: (line: string) => void, options: Options = {}
 
 class FloodBench {
   readonly #product: Product;
+  readonly #stranger: Host;
   readonly #key: string;
   readonly #seconds: number;
 
-  constructor(product: Product, key: string, seconds: number) {
+  constructor(product: Product, stranger: Host, key: string, seconds: number) {
     this.#product = product;
+    this.#stranger = stranger;
     this.#key = key;
     this.#seconds = seconds;
   }
@@ -159,7 +164,7 @@ class FloodBench {
 
   /** Runs `action` in the middle of a flood, which is noted in `floods`. */
   async #beside<T>(kind: Kind, port: number, floods: Flood[], action: () => Promise<T>): Promise<T> {
-    const flooder: BackgroundProcess = this.#product.internet.host("portal").start(
+    const flooder: BackgroundProcess = this.#stranger.start(
       [
         ...[Deno.execPath(), "run", "-A", "--no-check", FLOODER, kind, GATEWAY, String(port)],
         ...[String(RATE), "3600", this.#key],
@@ -173,6 +178,16 @@ class FloodBench {
     floods.push(JSON.parse(json!));
     return result;
   }
+}
+
+async function attachStranger(internet: Internet): Promise<Host> {
+  const stranger = await internet.attach(
+    "stranger",
+    { host: internet.host("gateway"), device: "stranger", addresses: [`${GATEWAY}/24`] },
+    { device: "eth0", addresses: [`${STRANGER}/24`] },
+  );
+  await stranger.ip("link set eth0 gso_max_segs 1");
+  return stranger;
 }
 
 /** The gateway without a NAT, and its public key as whoever watches its unencrypted way to the portal sees it. */

@@ -4,8 +4,8 @@
  *
  * Kinds: `garbage` (148 random bytes), `initiations` (handshakes by keys that the gateway does not know, with a right
  * mac1), `stun` (BINDING requests with a made-up user name and integrity). Packets come from a pool, since making them
- * costs more than dropping them should. Every packet is a datagram of its own on the wire: neighbours differ in ECN, so
- * that neither the queue nor the kernel merges them.
+ * costs more than dropping them should, and leave in trains, which the cable cuts into the datagrams that they are: a
+ * real stranger is another machine, so this one takes as little of ours as it can.
  *
  * Prints `flooding`, and at the end `flooded {json}` with what was sent and what was answered.
  */
@@ -18,7 +18,7 @@ import { parseKey } from "../../../mod/portal/key.ts";
 import { AttributeType, encodeStun, Method, shortTermKey } from "../../../mod/stun/mod.ts";
 import { HandshakeLimiter, Tunnel } from "../../../mod/wireguard/mod.ts";
 
-const POOL = 256, MAX_BATCH = 500, TICK_MS = 2, MAX_LATE_MS = 50, LENGTH = 148, LATE_ANSWERS_MS = 500;
+const POOL = 256, MAX_TRAIN = 50, TICK_MS = 2, MAX_LATE_MS = 50, LENGTH = 148, LATE_ANSWERS_MS = 500;
 
 const [kind, ip, port, rateText, secondsText, keyText] = Deno.args as [string, ...string[]];
 const rate = Number(rateText);
@@ -41,7 +41,7 @@ function makePool(): Uint8Array[] {
         class: "request",
         method: Method.BINDING,
         transactionId: random(12),
-        attributes: [[AttributeType.USERNAME, `ab${i}:stranger`], [AttributeType.PRIORITY, 1]],
+        attributes: [[AttributeType.USERNAME, `${1000 + i}:stranger`], [AttributeType.PRIORITY, 1]],
         integrityKey: shortTermKey("no password of anybody"),
         fingerprint: true,
       });
@@ -62,20 +62,15 @@ function makePool(): Uint8Array[] {
   });
 }
 
-const pool = makePool();
-let next = 0, sent = 0, sentBytes = 0, answers = 0, answerBytes = 0;
+const pool = makePool(), length = pool[0]!.length;
+let next = 0, sent = 0, answers = 0, answerBytes = 0;
 
 /** What the socket does not take is not sent later: a stranger has no patience. */
 function send(count: number): void {
-  for (let i = 0; i < count; i++) {
-    const packet = pool[next++ % POOL]!;
-    const at = queue.reserve(packet.length);
-    slab.bytes.set(packet, at);
-    queue.push(at, packet.length, packet.length, path, next & 1);
-  }
-  const taken = socket.send(queue, 0);
-  for (let i = 0; i < taken; i++) sentBytes += queue.lengthOf(i);
-  sent += taken;
+  const at = queue.reserve(count * length);
+  for (let i = 0; i < count; i++) slab.bytes.set(pool[next++ % POOL]!, at + i * length);
+  queue.push(at, count * length, length, path, 0);
+  if (socket.send(queue, 0) === queue.count) sent += count;
   queue.clear();
 }
 
@@ -95,15 +90,15 @@ const timer = setInterval(() => {
   const elapsed = Math.min(durationMs, performance.now() - started);
   // On a machine that is too slow for the rate, what is late is left out.
   next = Math.max(next, Math.floor((elapsed - MAX_LATE_MS) * rate / 1000));
-  for (let due = Math.floor(elapsed * rate / 1000) - next; due > 0; due -= MAX_BATCH) {
-    send(Math.min(due, MAX_BATCH));
+  for (let due = Math.floor(elapsed * rate / 1000) - next; due > 0; due -= MAX_TRAIN) {
+    send(Math.min(due, MAX_TRAIN));
   }
   receive();
   if (elapsed < durationMs) return;
   clearInterval(timer);
   setTimeout(() => {
     receive();
-    console.log(`flooded ${JSON.stringify({ sent, sentBytes, answers, answerBytes })}`);
+    console.log(`flooded ${JSON.stringify({ sent, sentBytes: sent * length, answers, answerBytes })}`);
     socket.close();
     Deno.exit();
   }, LATE_ANSWERS_MS);
