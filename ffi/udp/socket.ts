@@ -14,6 +14,7 @@ import { Receiver } from "./receiver.ts";
 import { Sender } from "./sender.ts";
 import type { IpFamily } from "../../mod/packet/address.ts";
 import type { Counters } from "../../mod/packet/counters.ts";
+import { OPEN_SCREEN, type Screen } from "../../mod/packet/screen.ts";
 import type { Slab } from "../../mod/packet/slab.ts";
 import type { TransmitQueue } from "../../mod/packet/transmit_queue.ts";
 
@@ -151,6 +152,11 @@ export class UdpSocket {
     return this.#sender.send(queue, start);
   }
 
+  /** Has the kernel drop what the screen excludes, from now on. False: it can't, and this socket lets everything pass. */
+  screen(screen: Screen): boolean {
+    return attachFilter(this.fd, this.family, screen) === 0;
+  }
+
   /** Brings the counter of what the kernel dropped by itself up to date; a system call. */
   countDropped(): void {
     const dropped = droppedByKernel(this.fd);
@@ -192,7 +198,7 @@ export function openUdp(options: UdpBinding): BoundSocket {
       receiveBuffer: options.receiveBufferBytes ?? DEFAULT_RECEIVE_BYTES,
       ...(options.mark === undefined ? {} : { mark: options.mark }),
     });
-    const refused = options.filtered ? attachFilter(fd) : 0;
+    const refused = options.filtered ? attachFilter(fd, family, OPEN_SCREEN) : 0;
     if (refused !== 0) {
       warnings.push(`Cannot attach a filter to the IPv${family} socket: ${describeErrno(refused)}.`);
     }

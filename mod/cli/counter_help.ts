@@ -122,6 +122,7 @@ export const COUNTER_SECTIONS:
       drop_wireguard_replayed: "Dropped: WireGuard data seen before, or too old.",
       drop_wireguard_forged: "Dropped: WireGuard data that is not authentic.",
       drop_handshake_limited: "Dropped: handshakes above the limit; the sender gets a cookie.",
+      floods_screened: "Times that a flood made the kernel drop strangers' messages for some seconds.",
       ignored_candidates_malformed: "ICE candidates of peers that can't be read.",
     }],
     ["Devices", {
@@ -131,7 +132,7 @@ export const COUNTER_SECTIONS:
       udp_receive_failed: "Receive calls that failed.",
       udp_receive_incomplete: "Dropped: datagrams whose control data the kernel cut off.",
       udp_receive_dropped:
-        "Dropped by the kernel: no protocol of ours, or no room left in the receive buffer.",
+        "Dropped by the kernel: no protocol of ours, a flood, or no room left in the receive buffer.",
       udp_receive_truncated: "Dropped: datagrams longer than the receive buffer.",
       udp_send_buffer_full: "Times that a socket took no more for the moment.",
       udp_send_segmentation_refused: "Times that the kernel refused segmentation; sent one by one.",

@@ -24,6 +24,7 @@ export class NodeCounters {
   readonly #noSession: number;
   readonly #noChannel: number;
   readonly #badCandidates: number;
+  readonly #floods: number;
 
   constructor(counters: Counters) {
     this.#counters = counters;
@@ -39,6 +40,7 @@ export class NodeCounters {
     this.#noSession = counters.register("drop_packet_no_session");
     this.#noChannel = counters.register("drop_packet_no_channel");
     this.#badCandidates = counters.register("ignored_candidates_malformed");
+    this.#floods = counters.register("floods_screened");
   }
 
   malformed(): undefined {
@@ -74,5 +76,8 @@ export class NodeCounters {
   }
   badCandidates(): void {
     this.#counters.add(this.#badCandidates);
+  }
+  flood(): void {
+    this.#counters.add(this.#floods);
   }
 }

@@ -9,17 +9,20 @@
  * Data is opened in place and allocates nothing. Everything else is rare and may, once a look at the bytes in place has
  * told that it concerns somebody here: a flood of strangers ends there, whatever it pretends to be.
  */
-import type { Dh } from "../crypto/types.ts";
+import type { Dh, RandomBytes } from "../crypto/types.ts";
 import type { SocketAddress } from "../packet/address.ts";
 import { AddressCache } from "../packet/address_cache.ts";
+import { Path } from "../packet/path.ts";
 import type { Slab } from "../packet/slab.ts";
-import { decodeStun, looksLikeStun } from "../stun/mod.ts";
+import { decodeStun, isStunRequest, looksLikeStun } from "../stun/mod.ts";
 import type { Allocation } from "../turn/mod.ts";
 import {
   type Admission,
   baseOf,
   classify,
   type HandshakeLimiter,
+  hasMac2,
+  hasValidMac1,
   MessageType,
   type OpenedInitiation,
   openInitiation,
@@ -32,6 +35,7 @@ import type { Connection } from "./connection.ts";
 import type { NodeCounters } from "./counters.ts";
 import type { Directory } from "./directory.ts";
 import type { Relays } from "./relays.ts";
+import { Screening } from "./screening.ts";
 
 const WIREGUARD_DATA = 4;
 const WIREGUARD_DATA_MIN = 32;
@@ -60,6 +64,7 @@ export interface DemuxOptions {
   readonly directory: Directory;
   readonly relays: Relays;
   readonly limiter: HandshakeLimiter;
+  readonly random: RandomBytes;
   readonly count: NodeCounters;
   readonly node: NodeSide;
 }
@@ -68,9 +73,11 @@ export class Demux {
   /** Where the plaintext of the last packet is. */
   packetOffset = 0;
   packetLength = 0;
+  readonly screening: Screening;
 
   readonly #slab: Slab;
   readonly #addresses: AddressCache;
+  readonly #relayedPeer = new Path();
   readonly #keys: StaticKeys;
   readonly #self: Recipient;
   readonly #dh: Dh;
@@ -82,7 +89,7 @@ export class Demux {
   #lastIndex = -1;
   #lastConnection: Connection | undefined;
 
-  constructor({ slab, keys, dh, directory, relays, limiter, count, node }: DemuxOptions) {
+  constructor({ slab, keys, dh, directory, relays, limiter, random, count, node }: DemuxOptions) {
     this.#slab = slab;
     this.#addresses = new AddressCache(slab);
     this.#keys = keys;
@@ -91,6 +98,7 @@ export class Demux {
     this.#directory = directory;
     this.#relays = relays;
     this.#limiter = limiter;
+    this.screening = new Screening(random, count, () => directory.fragments());
     this.#count = count;
     this.#node = node;
   }
@@ -98,6 +106,7 @@ export class Demux {
   /** A connection is gone: its index may be given to another. */
   forget(connection: Connection): void {
     if (this.#lastConnection === connection) this.#lastConnection = undefined;
+    this.screening.forgetPath(connection);
   }
 
   /** See `Node.handleDatagram`. */
@@ -171,7 +180,8 @@ export class Demux {
     }
     const relayed = relay.relayedAddress(peer.family);
     if (!relayed) return this.#count.unknownChannel();
-    const admission = this.#screen(inner, innerLength, peer.bytes, now);
+    this.#relayedPeer.set(peer);
+    const admission = this.#screen(inner, innerLength, this.#relayedPeer.words, 0, false, now);
     if (admission.reply) this.#node.send(relay, relayed, peer, admission.reply, now);
     if (!admission.admitted) return;
     return this.#handlePeerControl(inner, innerLength, peer, relayed, now);
@@ -190,9 +200,7 @@ export class Demux {
     const relay = this.#relays.at(words, fromRecord >> 2);
     let reply: Uint8Array | undefined;
     if (!relay) {
-      const address = fromRecord + 4;
-      const source = bytes.subarray(address, address + ((words[fromRecord >> 2]! & 0xffff) === 4 ? 4 : 16));
-      const admission = this.#screen(offset, length, source, now);
+      const admission = this.#screen(offset, length, words, fromRecord >> 2, true, now);
       reply = admission.reply;
       if (!admission.admitted && !reply) return;
     }
@@ -213,17 +221,22 @@ export class Demux {
   /**
    * Whether a message can concern anybody here, by what is cheap to see without making objects: handshakes must know
    * our key and pass the limiter, cookies name an index of ours, checks a user name, and STUN answers a transaction.
-   * @param source address bytes of the sender.
+   * @param words with the sender's address record at words[at].
+   * @param isDirect it came to a socket of ours, not by a relay.
    */
-  #screen(offset: number, length: number, source: Uint8Array, now: number): Admission {
+  #screen(
+    offset: number,
+    length: number,
+    words: Uint32Array,
+    at: number,
+    isDirect: boolean,
+    now: number,
+  ): Admission {
     const { bytes } = this.#slab;
     switch (classify(bytes, offset, length)) {
       case MessageType.Initiation:
-      case MessageType.Response: {
-        const admission = this.#limiter.admit(bytes.subarray(offset, offset + length), source, now);
-        if (!admission.admitted) this.#count.limited();
-        return admission;
-      }
+      case MessageType.Response:
+        return this.#admit(bytes.subarray(offset, offset + length), words, at, isDirect, now);
       case MessageType.CookieReply:
         if (this.#directory.byIndex(baseOf(readU32(bytes, offset + 4)))) return CONCERNS_US;
         this.#count.unknownIndex();
@@ -231,12 +244,31 @@ export class Demux {
       case MessageType.None:
         if (looksLikeStun(bytes, offset, length)) {
           if (this.#directory.mayKnowStun(bytes, offset, length)) return CONCERNS_US;
+          if (isDirect && isStunRequest(bytes, offset)) this.screening.noteStranger(now);
           this.#count.unknownStun();
           return CONCERNS_NOBODY;
         }
     }
     this.#count.malformed();
     return CONCERNS_NOBODY;
+  }
+
+  #admit(message: Uint8Array, words: Uint32Array, at: number, isDirect: boolean, now: number): Admission {
+    const { screening } = this;
+    const length = (words[at]! & 0xffff) === 4 ? 4 : 16;
+    const source = new Uint8Array(words.buffer, words.byteOffset + 4 * at + 4, length);
+    let isThinned = false;
+    if (isDirect && !hasMac2(message)) {
+      screening.noteUnproven(source, now);
+      isThinned = screening.isThinned(source);
+    }
+    const admission = this.#limiter.admit(message, source, now, isThinned);
+    if (admission.admitted) return admission;
+    if (admission.refusal === "cookie-required" && screening.isConnected(words, at)) {
+      if (hasValidMac1(message, this.#self) && screening.spares(words, at, now)) return CONCERNS_US;
+    }
+    this.#count.limited();
+    return admission;
   }
 
   /**

@@ -57,6 +57,11 @@ export class Directory {
     return this.#byId.values();
   }
 
+  /** What our user names begin with, up to the colon; each once. */
+  fragments(): IterableIterator<string> {
+    return this.#byUfrag.keys();
+  }
+
   byIndex(base: number): Connection | undefined {
     return this.#byIndex.get(base);
   }

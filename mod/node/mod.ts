@@ -1,5 +1,6 @@
 export { Connection, type Timings } from "./connection.ts";
 export { Node, type NodeOptions } from "./node.ts";
+export type { Screening } from "./screening.ts";
 export type {
   ConnectionRequest,
   ConnectionStatus,

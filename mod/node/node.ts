@@ -13,7 +13,6 @@ import type { Transmit } from "../packet/transmit.ts";
 import { encodeChannelData } from "../stun/mod.ts";
 import type { Allocation } from "../turn/mod.ts";
 import { InvalidPeerKeyError, type Session } from "../wireguard/mod.ts";
-
 import { Alarm } from "./alarm.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionFactory, type ConnectionFactoryOptions } from "./connection_factory.ts";
@@ -24,6 +23,7 @@ import { Fifo } from "./fifo.ts";
 import { LocalCandidates } from "./local_candidates.ts";
 import { NetworkWatch } from "./network_watch.ts";
 import { type RelayNews, Relays } from "./relays.ts";
+import type { Screening } from "./screening.ts";
 import type { ConnectionRequest, NodeEvent, NodeStatus, RelayDescription } from "./types.ts";
 
 const REALM = "firezone";
@@ -40,6 +40,8 @@ export class Node {
   session: Session | undefined;
   headroom = 0;
   channel = 0;
+  /** What the kernel should keep from our sockets. */
+  readonly screening: Screening;
 
   readonly #count: NodeCounters;
   readonly #relays: Relays;
@@ -75,6 +77,7 @@ export class Node {
         send: (relay, base, remote, payload, now) => this.#send(relay, base, remote, payload, now),
       },
     });
+    this.screening = this.#demux.screening;
   }
 
   // Connections ---------------------------------------------------------------------------------------------------
@@ -252,6 +255,7 @@ export class Node {
       }
     }
     if (this.#network.dueAt <= now) this.#watchNetwork(now);
+    this.screening.handleTimeout(now);
     if (this.#alarm.at <= now) this.#driveDue(now);
     this.#collectRelays(now);
     this.#migrate(now);
@@ -264,6 +268,7 @@ export class Node {
       this.#relays.pollTimeout(),
       this.#alarm.at,
       this.#network.dueAt,
+      this.screening.pollTimeout(),
     );
     return next === Infinity ? undefined : next;
   }
@@ -319,6 +324,7 @@ export class Node {
     connection.alarm = this.#alarm;
     this.#alarm.set(connection);
     this.#directory.add(connection);
+    this.screening.noteUser();
     for (const candidate of this.#shared.all()) connection.offer(candidate);
     this.#offerRelayed(connection);
   }
@@ -358,7 +364,7 @@ export class Node {
       const { peerId } = connection;
       if (news.type === "established") this.#events.push({ type: "established", peerId });
       else {
-        this.#aim(connection);
+        this.#aim(connection, now);
         this.#events.push({ type: "path", peerId, kind: news.kind, remote: news.remote });
       }
     }
@@ -370,15 +376,14 @@ export class Node {
   }
 
   #publish(connection: Connection): void {
-    for (let event = connection.pollSignal(); event; event = connection.pollSignal()) {
-      this.#events.push(event);
-    }
+    for (let e = connection.pollSignal(); e; e = connection.pollSignal()) this.#events.push(e);
   }
 
   /** Points the data path where the nomination says. */
-  #aim(connection: Connection): void {
+  #aim(connection: Connection, now: number): void {
     const { nominated } = connection;
     if (!nominated) return;
+    this.screening.notePath(connection, nominated.remote, now);
     const socket = this.#relays.get(connection.relayId)?.activeSocket;
     if (!nominated.viaRelay) connection.path.set(nominated.remote, nominated.base);
     else if (socket) connection.path.set(socket);
@@ -420,9 +425,7 @@ export class Node {
 
   #collectRelays(now: number): void {
     for (let t = this.#relays.pollTransmit(); t; t = this.#relays.pollTransmit()) this.#transmits.push(t);
-    for (let news = this.#relays.pollNews(); news; news = this.#relays.pollNews()) {
-      this.#handleNews(news, now);
-    }
+    for (let n = this.#relays.pollNews(); n; n = this.#relays.pollNews()) this.#handleNews(n, now);
   }
 
   #handleNews(news: RelayNews, now: number): void {
@@ -450,11 +453,9 @@ export class Node {
         }
         return;
       case "readiness":
-        this.#events.push({ ...news, type: "relays" });
-        return;
+        return void this.#events.push({ ...news, type: "relays" });
       case "ready":
-        this.#events.push({ type: "relay", relayId: news.relayId, state: "ready" });
-        return;
+        return void this.#events.push({ type: "relay", relayId: news.relayId, state: "ready" });
       case "lost":
         this.#events.push({ type: "relay", relayId: news.relayId, state: "lost", reason: news.reason });
         for (const connection of this.#usersOf(news.relayId)) connection.wakeAt = now;

@@ -8,6 +8,7 @@ export * from "./ip_header.ts";
 export { Kernels } from "./kernels/kernels.ts";
 export * from "./packet_queue.ts";
 export * from "./path.ts";
+export * from "./screen.ts";
 export * from "./slab.ts";
 export * from "./splitter.ts";
 export * from "./transmit.ts";

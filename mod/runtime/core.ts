@@ -12,7 +12,7 @@ import { ROUTING_TABLE } from "../host/mod.ts";
 import { Node, type Timings } from "../node/mod.ts";
 import { Counters, Kernels, PacketQueue, Slab, Splitter, TransmitQueue } from "../packet/mod.ts";
 import type { ClientEvent, GatewayEvent } from "../portal/types.ts";
-import type { Core } from "./data_loop.ts";
+import type { Core, DataLoopOptions } from "./data_loop.ts";
 import type { FromData, NameReply, StartMessage } from "./messages.ts";
 import { rehearse } from "./rehearsal.ts";
 import { TunPort } from "./tun_port.ts";
@@ -26,6 +26,7 @@ const TUN_F_TSO4 = 0x02, TUN_F_USO4 = 0x20;
 
 export interface RunningCore {
   readonly core: Core & { shutdown(now: number): void };
+  readonly screening: DataLoopOptions["screening"];
   readonly tun: TunPort;
   readonly sockets: readonly UdpSocket[];
   readonly monitor: NetworkMonitor | undefined;
@@ -92,6 +93,7 @@ export function createCore(
     const ports = [...new Set(sockets.map((s) => s.port))];
     return {
       ...endpoint,
+      screening: node.screening,
       tun,
       sockets,
       monitor,

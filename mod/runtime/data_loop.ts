@@ -14,6 +14,7 @@ import { Poller } from "../../ffi/poll.ts";
 import type { NetworkMonitor } from "../../ffi/netlink/mod.ts";
 import type { UdpSocket } from "../../ffi/udp/mod.ts";
 import type { DataPath } from "../gateway/mod.ts";
+import type { Screening } from "../node/mod.ts";
 import type { Counters, PacketQueue, Transmit, TransmitQueue } from "../packet/mod.ts";
 import type { TunPort } from "./tun_port.ts";
 
@@ -46,6 +47,7 @@ export interface Core {
 
 export interface DataLoopOptions {
   readonly core: Core;
+  readonly screening: Pick<Screening, "poll" | "noteResult">;
   readonly tun: TunPort;
   readonly sockets: readonly UdpSocket[];
   readonly wake: EventFd;
@@ -91,6 +93,7 @@ export class DataLoop {
     const { core, wake, now, onWake, onRound, counters } = this.#options;
     let busy = false;
     while (!this.#stopping) {
+      this.#screen();
       const due = core.pollTimeout();
       this.#poller.wait(busy ? 0 : due === undefined ? undefined : due - now());
       counters.values[this.#waits]!++;
@@ -101,6 +104,15 @@ export class DataLoop {
       busy = this.#guardedRound();
       onRound();
     }
+  }
+
+  #screen(): void {
+    const { screening, sockets } = this.#options;
+    const screen = screening.poll();
+    if (!screen) return;
+    let isInForce = true;
+    for (const socket of sockets) isInForce = socket.screen(screen) && isInForce;
+    screening.noteResult(isInForce);
   }
 
   /** Sends what the core has to say by itself, and whatever is still queued. */

@@ -11,7 +11,8 @@
  *
  * A cookie reply costs ten times a mac1, so a flood must not buy as many as it likes. Each second a source gets the
  * first few at once, within a total for all; beyond that every 32nd message is answered, whoever sent it, so that
- * nobody who shares its address with a flood, or whose address a flood claims, is shut out for good.
+ * nobody who shares its address with a flood, or whose address a flood claims, is shut out for good; and that, too,
+ * has its limit. Where the kernel has thinned a source's messages already, what is left has accordingly better odds.
  *
  * Admissions come back one by one, not all with the next second: under a flood each is taken at once, and two hundred
  * and fifty Diffie-Hellmans in a row are a gap in everybody's traffic.
@@ -21,6 +22,7 @@
  * attacker has.
  */
 import type { RandomBytes } from "../crypto/types.ts";
+import { THINNED_TO_ONE_IN } from "../packet/screen.ts";
 import { CookieFactory, hasMac2, hasValidMac1 } from "./cookie.ts";
 import { classify, MessageType } from "./messages.ts";
 import { type Recipient, recipient } from "./noise.ts";
@@ -30,6 +32,8 @@ const WINDOW = 1_000;
 const COOKIES_PER_SECOND = 500, COOKIES_PER_SOURCE = 20;
 /** Of the messages beyond, one in this many is answered. */
 const COOKIE_LOTTERY = 32;
+/** No more of these per second. */
+const MAX_LOTTERY_COOKIES = 3_200;
 
 /** Why the limiter does not admit a handshake message. */
 export type Refusal =
@@ -89,8 +93,9 @@ export class HandshakeLimiter {
    * Decides about one initiation or response, and counts it: ask once per message.
    * @param source 4 or 16 address bytes of the sender (a relayed sender's own, not the relay's), optionally with
    * its port behind them; the cookie is bound to all of it, the rate to the address.
+   * @param isThinned one in {@link THINNED_TO_ONE_IN} of this source's messages without cookie is all that we see.
    */
-  admit(message: Uint8Array, source: Uint8Array, now: number): Admission {
+  admit(message: Uint8Array, source: Uint8Array, now: number, isThinned = false): Admission {
     const type = classify(message);
     if (type !== MessageType.Initiation && type !== MessageType.Response) return refuse("malformed");
     if (now - this.#windowStart >= WINDOW) {
@@ -100,14 +105,14 @@ export class HandshakeLimiter {
     this.#free = Math.min(this.#perSecond, this.#free + (now - this.#freeAt) * this.#perSecond / 1000);
     this.#freeAt = now;
     const isUnderLoad = this.#free < 1;
-    if (isUnderLoad && !hasMac2(message) && !this.#quota.allows(source)) return COOKIE_WITHHELD;
+    if (isUnderLoad && !hasMac2(message) && !this.#quota.allows(source, isThinned)) return COOKIE_WITHHELD;
     if (!hasValidMac1(message, this.#self)) return refuse("invalid-mac1");
     if (!isUnderLoad) {
       this.#free--;
       return ADMITTED;
     }
     if (!this.#cookies.hasValidMac2(message, source, now)) {
-      if (hasMac2(message) && !this.#quota.allows(source)) return COOKIE_WITHHELD;
+      if (hasMac2(message) && !this.#quota.allows(source, false)) return COOKIE_WITHHELD;
       this.#quota.take(source);
       return {
         admitted: false,
@@ -131,7 +136,9 @@ class CookieQuota {
   readonly #counts = new Uint8Array(4096);
   readonly #seed: number;
   #total = 0;
+  /** Messages beyond the certain ones since the last that was answered. */
   #beyond = 0;
+  #answeredBeyond = 0;
 
   constructor(random: RandomBytes) {
     this.#seed = new DataView(random(4).buffer).getUint32(0);
@@ -139,12 +146,16 @@ class CookieQuota {
 
   renew(): void {
     this.#counts.fill(0);
-    this.#total = 0;
+    this.#total = this.#answeredBeyond = 0;
   }
 
   /** Whether this message may be answered: ask once for each, and {@link take} when it is. */
-  allows(source: Uint8Array): boolean {
-    return this.#isCertain(this.#slotOf(source)) || ++this.#beyond % COOKIE_LOTTERY === 0;
+  allows(source: Uint8Array, isThinned: boolean): boolean {
+    if (this.#isCertain(this.#slotOf(source))) return true;
+    this.#beyond += isThinned ? THINNED_TO_ONE_IN : 1;
+    if (this.#beyond < COOKIE_LOTTERY) return false;
+    this.#beyond -= COOKIE_LOTTERY;
+    return ++this.#answeredBeyond <= MAX_LOTTERY_COOKIES;
   }
 
   take(source: Uint8Array): void {

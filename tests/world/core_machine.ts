@@ -6,7 +6,9 @@ import { Policy } from "../../mod/policy/mod.ts";
 import { UNIX_NOW } from "../embedded/relay_harness.ts";
 import { End } from "../gateway/end.ts";
 import type { Datagram } from "./datagram.ts";
+import { KernelScreen } from "./kernel_screen.ts";
 import type { Machine, Outgoing } from "./machine.ts";
+import { Random } from "./random.ts";
 
 export interface CoreMachineOptions {
   readonly seed: number;
@@ -24,12 +26,15 @@ type Core<Output> = Pick<Gateway, "path" | "handleTimeout" | "pollTimeout" | "po
 abstract class CoreMachine<Output> implements Machine {
   readonly end: End;
   readonly now: () => number;
+  readonly #kernel: KernelScreen;
   readonly #onPacket: (packet: Uint8Array) => void;
   readonly #outgoing: Outgoing[] = [];
 
   constructor(role: "gateway" | "client", { seed, now, onPacket }: CoreMachineOptions) {
     this.end = new End(role, seed, now, (slab) => new NobleAead(slab));
     this.now = now;
+    const random = new Random(seed);
+    this.#kernel = new KernelScreen(this.end.node.screening, () => random.fraction());
     this.#onPacket = onPacket;
   }
 
@@ -46,7 +51,9 @@ abstract class CoreMachine<Output> implements Machine {
     this.drain();
   }
 
-  handleDatagram({ source, destination, payload, ecn }: Datagram, now: number): void {
+  handleDatagram(datagram: Datagram, now: number): void {
+    if (!this.#kernel.passes(datagram)) return;
+    const { source, destination, payload, ecn } = datagram;
     const [offset, length, from, local] = this.end.place({ src: source, dst: destination, payload });
     this.core.path.handleDatagrams(offset, length, length, ecn, from, local, now);
     this.drain();

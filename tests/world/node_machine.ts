@@ -7,6 +7,7 @@ import { Counters } from "../../mod/packet/counters.ts";
 import { Slab } from "../../mod/packet/slab.ts";
 import type { Transmit } from "../../mod/packet/transmit.ts";
 import type { Datagram } from "./datagram.ts";
+import { KernelScreen } from "./kernel_screen.ts";
 import type { Machine } from "./machine.ts";
 import type { Random } from "./random.ts";
 
@@ -38,6 +39,7 @@ export class NodeMachine implements Machine {
   readonly #from = this.#slab.reserve(ADDRESS_RECORD_SIZE);
   readonly #local = this.#slab.reserve(ADDRESS_RECORD_SIZE);
   readonly #data: Transmit[] = [];
+  readonly kernel: KernelScreen;
 
   constructor(options: NodeMachineOptions) {
     this.#options = options;
@@ -58,6 +60,7 @@ export class NodeMachine implements Machine {
         ? { active: GATEWAY_ACTIVE, idle: GATEWAY_IDLE }
         : { active: CLIENT_ACTIVE, idle: CLIENT_IDLE },
     });
+    this.kernel = new KernelScreen(this.node.screening, () => random.fraction());
   }
 
   updateRelays(removed: readonly string[], relays: readonly RelayDescription[]): void {
@@ -103,7 +106,9 @@ export class NodeMachine implements Machine {
     return true;
   }
 
-  handleDatagram({ source, destination, payload }: Datagram, now: number): void {
+  handleDatagram(datagram: Datagram, now: number): void {
+    if (!this.kernel.passes(datagram)) return;
+    const { source, destination, payload } = datagram;
     this.#slab.bytes.set(payload, this.#input);
     writeAddressRecord(this.#slab, this.#from, source);
     writeAddressRecord(this.#slab, this.#local, destination);
