@@ -4,14 +4,14 @@
  *
  * AEAD: known answers; random messages around every block boundary against the reference, with the bytes on both
  * sides guarded; forgeries of text, tag and counter; messages too short to hold a tag. X25519: RFC 7748's exchange
- * and every point of low order.
+ * and every point of low order. Single messages: RFC 8439's, and each of its bytes forged.
  */
 import type { Slab } from "../packet/slab.ts";
 import { KEY_LENGTH } from "./keys.ts";
 import { NobleAead } from "./noble_aead.ts";
 import { TAG_LENGTH } from "./nonce.ts";
-import type { Aead, AeadKey, Dh, RandomBytes } from "./types.ts";
-import { AEAD_VECTORS, LOW_ORDER_POINTS, X25519_VECTOR } from "./vectors.ts";
+import type { Aead, AeadKey, Dh, RandomBytes, Sealer } from "./types.ts";
+import { AEAD_VECTORS, LOW_ORDER_POINTS, SEALER_VECTOR, X25519_VECTOR } from "./vectors.ts";
 
 /** Slab bytes that {@link selfTestAead} works in, 64-aligned. */
 export const SELF_TEST_LENGTH = 4096;
@@ -52,6 +52,26 @@ export function selfTestDh(dh: Dh): string | undefined {
     }
     for (const point of LOW_ORDER_POINTS) {
       if (dh.sharedSecret(alicePrivate, point) !== undefined) return "a point of low order was accepted";
+    }
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** Undefined when single messages are sealed and opened as they should, else what went wrong. */
+export function selfTestSealer(sealer: Sealer): string | undefined {
+  const { key, nonce, additional, plaintext, sealed } = SEALER_VECTOR;
+  try {
+    if (!equal(sealer.seal(key, nonce, additional, plaintext), sealed)) return "a wrong ciphertext";
+    const opened = sealer.open(key, nonce, additional, sealed);
+    if (!opened || !equal(opened, plaintext)) return "a wrong plaintext";
+    for (let i = 0; i < sealed.length; i++) {
+      if (sealer.open(key, nonce, additional, sealed.with(i, sealed[i]! ^ 1))) return "a forgery was opened";
+    }
+    if (sealer.open(key, nonce, additional.with(0, 0), sealed)) return "wrong additional data were accepted";
+    if (sealer.open(key, nonce, additional, sealed.subarray(0, 15))) {
+      return "a message without tag was opened";
     }
     return undefined;
   } catch (error) {

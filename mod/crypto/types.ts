@@ -25,6 +25,23 @@ export interface AeadKey {
   free(): void;
 }
 
+/**
+ * ChaCha20-Poly1305 (RFC 8439) of single short messages, with additional data: what handshakes and cookies are sealed
+ * with. Keys have 32 bytes, nonces 12.
+ */
+export interface Sealer {
+  readonly name: string;
+  /** Ciphertext and tag, 16 bytes more than the plaintext. */
+  seal(key: Uint8Array, nonce: Uint8Array, additional: Uint8Array, plaintext: Uint8Array): Uint8Array;
+  /** The plaintext; undefined when `sealed` is not authentic, or too short to be. */
+  open(
+    key: Uint8Array,
+    nonce: Uint8Array,
+    additional: Uint8Array,
+    sealed: Uint8Array,
+  ): Uint8Array | undefined;
+}
+
 /** X25519 (RFC 7748). */
 export interface Dh {
   readonly name: string;

@@ -59,6 +59,22 @@ export const AEAD_VECTORS: readonly AeadVector[] = [
   },
 ];
 
+/** RFC 8439 §2.8.2: with additional data. */
+export const SEALER_VECTOR = {
+  key: Uint8Array.from({ length: 32 }, (_, i) => 0x80 + i),
+  nonce: fromHex("070000004041424344454647"),
+  additional: fromHex("50515253c0c1c2c3c4c5c6c7"),
+  plaintext: new TextEncoder().encode(
+    "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen " +
+      "would be it.",
+  ),
+  sealed: fromHex(
+    "d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d63dbea45e8ca9671282fafb69da92728b" +
+      "1a71de0a9e060b2905d6a5b67ecd3b3692ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc" +
+      "3ff4def08e4b7a9de576d26586cec64b6116" + "1ae10b594f09e26a7e902ecbd0600691",
+  ),
+};
+
 /** RFC 7748 §6.1. */
 export const X25519_VECTOR = {
   alicePrivate: fromHex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a"),

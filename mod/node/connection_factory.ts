@@ -1,5 +1,5 @@
 /** Makes connections: everything that all of them share (keys, limiter, indices, clocks) joined to one request. */
-import type { Aead, Dh, RandomBytes } from "../crypto/types.ts";
+import type { Aead, Dh, RandomBytes, Sealer } from "../crypto/types.ts";
 import { IceAgent } from "../ice/mod.ts";
 import type { Slab } from "../packet/slab.ts";
 import {
@@ -19,6 +19,8 @@ export interface ConnectionFactoryOptions {
   readonly slab: Slab;
   readonly aead: Aead;
   readonly dh: Dh;
+  /** Default: in JavaScript. */
+  readonly sealer?: Sealer | undefined;
   readonly random: RandomBytes;
   /** Wall clock in ms since 1970: only for the TAI64N stamps of our handshakes. */
   readonly unixNow: () => number;
@@ -34,13 +36,14 @@ export class ConnectionFactory {
 
   constructor(options: ConnectionFactoryOptions) {
     this.#options = options;
-    this.limiter = new HandshakeLimiter({ publicKey: options.keys.publicKey, random: options.random });
+    const { keys, random, sealer } = options;
+    this.limiter = new HandshakeLimiter({ publicKey: keys.publicKey, random, sealer });
     this.#indices = new IndexAllocator(options.random);
   }
 
   /** Throws an InvalidPeerKeyError when the peer's public key can't be one. */
   make(request: ConnectionRequest, now: number): Connection {
-    const { keys, slab, aead, dh, random, unixNow, wireguard, timings, role } = this.#options;
+    const { keys, slab, aead, dh, sealer, random, unixNow, wireguard, timings, role } = this.#options;
     const controlling = role === "client";
     const index = this.#indices.allocate();
     try {
@@ -53,6 +56,7 @@ export class ConnectionFactory {
         slab,
         aead,
         dh,
+        sealer,
         random,
         unixNow,
         timings: wireguard,

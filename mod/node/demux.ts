@@ -9,7 +9,7 @@
  * Data is opened in place and allocates nothing. Everything else is rare and may, once a look at the bytes in place has
  * told that it concerns somebody here: a flood of strangers ends there, whatever it pretends to be.
  */
-import type { Dh, RandomBytes } from "../crypto/types.ts";
+import type { Dh, RandomBytes, Sealer } from "../crypto/types.ts";
 import type { SocketAddress } from "../packet/address.ts";
 import { AddressCache } from "../packet/address_cache.ts";
 import { Path } from "../packet/path.ts";
@@ -24,6 +24,7 @@ import {
   hasMac2,
   hasValidMac1,
   MessageType,
+  NOBLE_SEALER,
   type OpenedInitiation,
   openInitiation,
   readU32,
@@ -61,6 +62,7 @@ export interface DemuxOptions {
   readonly slab: Slab;
   readonly keys: StaticKeys;
   readonly dh: Dh;
+  readonly sealer?: Sealer | undefined;
   readonly directory: Directory;
   readonly relays: Relays;
   readonly limiter: HandshakeLimiter;
@@ -81,6 +83,7 @@ export class Demux {
   readonly #keys: StaticKeys;
   readonly #self: Recipient;
   readonly #dh: Dh;
+  readonly #sealer: Sealer;
   readonly #directory: Directory;
   readonly #relays: Relays;
   readonly #limiter: HandshakeLimiter;
@@ -89,12 +92,15 @@ export class Demux {
   #lastIndex = -1;
   #lastConnection: Connection | undefined;
 
-  constructor({ slab, keys, dh, directory, relays, limiter, random, count, node }: DemuxOptions) {
+  constructor(
+    { slab, keys, dh, sealer = NOBLE_SEALER, directory, relays, limiter, random, count, node }: DemuxOptions,
+  ) {
     this.#slab = slab;
     this.#addresses = new AddressCache(slab);
     this.#keys = keys;
     this.#self = recipient(keys.publicKey);
     this.#dh = dh;
+    this.#sealer = sealer;
     this.#directory = directory;
     this.#relays = relays;
     this.#limiter = limiter;
@@ -306,7 +312,7 @@ export class Demux {
     let connection: Connection | undefined;
     let opened: OpenedInitiation | undefined;
     if (type === MessageType.Initiation) {
-      opened = openInitiation(this.#keys, this.#self, this.#dh, message);
+      opened = openInitiation(this.#keys, this.#self, this.#dh, this.#sealer, message);
       connection = opened && this.#directory.byPublicKey(opened.peerPublicKey);
     } else {
       const index = readU32(message, type === MessageType.Response ? 8 : 4);

@@ -2,12 +2,22 @@
 import { Tun } from "../../ffi/deno_tun/mod.ts";
 import { createLibcryptoAead } from "../../ffi/crypto_libcrypto.ts";
 import { createLibcryptoDh } from "../../ffi/crypto_libcrypto_dh.ts";
+import { createLibcryptoSealer } from "../../ffi/crypto_libcrypto_sealer.ts";
 import { SystemError } from "../../ffi/errno.ts";
 import { NetworkMonitor, RouteSocket } from "../../ffi/netlink/mod.ts";
 import { SlabPointers } from "../../ffi/slab_pointers.ts";
 import { UdpSocket } from "../../ffi/udp/mod.ts";
-import { chooseAead, chooseDh, NobleAead, NobleDh, NodeAead, NodeDh, WasmAead } from "../crypto/mod.ts";
-import type { Aead, Dh } from "../crypto/types.ts";
+import {
+  chooseAead,
+  chooseDh,
+  NobleAead,
+  NobleDh,
+  NodeAead,
+  NodeDh,
+  selfTestSealer,
+  WasmAead,
+} from "../crypto/mod.ts";
+import type { Aead, Dh, Sealer } from "../crypto/types.ts";
 import { ROUTING_TABLE } from "../host/mod.ts";
 import { Node, type Timings } from "../node/mod.ts";
 import { Counters, Kernels, PacketQueue, Slab, Splitter, TransmitQueue } from "../packet/mod.ts";
@@ -69,6 +79,7 @@ export function createCore(
     const tun = new TunPort(device, slab, counters);
     const aead = selectAead(slab, tunnel.crypto, post);
     const dh = selectDh();
+    const sealer = selectSealer();
     const privateKey = randomBytes(32);
     const keys = { privateKey, publicKey: dh.publicKey(privateKey) };
     const packets = new PacketQueue(slab, kernels, {
@@ -83,6 +94,7 @@ export function createCore(
       slab,
       aead,
       dh,
+      sealer,
       random: randomBytes,
       unixNow: Date.now,
       counters,
@@ -112,7 +124,7 @@ export function createCore(
         for (const socket of sockets) socket.countDropped();
         return { aead: aead.name, ports, ...node.status() };
       },
-      rehearse: () => rehearse({ slab, aead, dh, random: randomBytes }),
+      rehearse: () => rehearse({ slab, aead, dh, sealer, random: randomBytes }),
       close,
     };
   } catch (error) {
@@ -207,6 +219,12 @@ function selectDh(): Dh {
     { name: "node", create: () => new NodeDh() },
     { name: "noble", create: () => new NobleDh() },
   ]).chosen;
+}
+
+/** Undefined: the one in JavaScript, which needs no test. */
+function selectSealer(): Sealer | undefined {
+  const sealer = createLibcryptoSealer();
+  return sealer && selfTestSealer(sealer) === undefined ? sealer : undefined;
 }
 
 function randomBytes(length: number): Uint8Array<ArrayBuffer> {

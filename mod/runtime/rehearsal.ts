@@ -6,7 +6,7 @@
  * tables filled, the cipher library's algorithms fetched. It runs while the portal is being dialled, and takes less
  * time than that. Nothing leaves the process, and nothing stays but what the engine has learned.
  */
-import type { Aead, Dh, RandomBytes } from "../crypto/types.ts";
+import type { Aead, Dh, RandomBytes, Sealer } from "../crypto/types.ts";
 import { CLIENT_ACTIVE, CLIENT_IDLE, GATEWAY_ACTIVE, GATEWAY_IDLE } from "../ice/mod.ts";
 import { Node, type NodeEvent } from "../node/mod.ts";
 import { ADDRESS_RECORD_SIZE, Counters, type Slab, SocketAddress, type Transmit } from "../packet/mod.ts";
@@ -35,6 +35,7 @@ export interface Props {
   readonly slab: Slab;
   readonly aead: Aead;
   readonly dh: Dh;
+  readonly sealer: Sealer | undefined;
   readonly random: RandomBytes;
 }
 

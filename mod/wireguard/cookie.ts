@@ -7,11 +7,12 @@
  *
  * {@link CookieFactory} is the receiver's side, one per node; {@link CookieJar} the sender's, one per tunnel.
  */
-import { xchacha20poly1305 } from "@noble/ciphers/chacha.js";
-import type { RandomBytes } from "../crypto/types.ts";
+import type { RandomBytes, Sealer } from "../crypto/types.ts";
 import { COOKIE_REFRESH_TIME, KEY_LENGTH, MAC_LENGTH } from "./constants.ts";
 import { COOKIE_REPLY, COOKIE_REPLY_LENGTH, INITIATION, MessageType, readU32, writeU32 } from "./messages.ts";
+import { NOBLE_SEALER } from "./noble_sealer.ts";
 import { equalBytes, mac, type Recipient } from "./noise.ts";
+import { xOpen, xSeal } from "./xchacha.ts";
 
 /** True when mac1 of a handshake message (initiation or response) is right for the recipient. */
 export function hasValidMac1(message: Uint8Array, self: Recipient): boolean {
@@ -33,12 +34,14 @@ export function hasMac2(message: Uint8Array): boolean {
 export class CookieFactory {
   readonly #self: Recipient;
   readonly #random: RandomBytes;
+  readonly #sealer: Sealer;
   #secret: Uint8Array = new Uint8Array(0);
   #secretMadeAt = 0;
 
-  constructor(self: Recipient, random: RandomBytes) {
+  constructor(self: Recipient, random: RandomBytes, sealer: Sealer = NOBLE_SEALER) {
     this.#self = self;
     this.#random = random;
+    this.#sealer = sealer;
   }
 
   /** True when mac2 of the message was made with the cookie that this source has now. */
@@ -61,12 +64,8 @@ export class CookieFactory {
     }
     const mac1At = message.length - 2 * MAC_LENGTH;
     const nonce = this.#random(COOKIE_REPLY.cookie - COOKIE_REPLY.nonce);
-    const sealed = xchacha20poly1305(
-      this.#self.cookieKey,
-      nonce,
-      message.subarray(mac1At, mac1At + MAC_LENGTH),
-    )
-      .encrypt(mac(this.#secret, source));
+    const mac1 = message.subarray(mac1At, mac1At + MAC_LENGTH);
+    const sealed = xSeal(this.#sealer, this.#self.cookieKey, nonce, mac1, mac(this.#secret, source));
     const reply = new Uint8Array(COOKIE_REPLY_LENGTH);
     writeU32(reply, 0, MessageType.CookieReply);
     writeU32(reply, COOKIE_REPLY.receiver, readU32(message, INITIATION.sender)); // same place in both messages
@@ -83,14 +82,16 @@ export class CookieFactory {
 /** Stamps our handshake messages and keeps the cookie that the peer gave us. */
 export class CookieJar {
   readonly #peer: Recipient;
+  readonly #sealer: Sealer;
   #cookie: Uint8Array | undefined;
   #cookieAt = 0;
   #lastIndex = 0;
   /** mac1 of the last message that we sent, until a cookie reply to it arrived. */
   #lastMac1: Uint8Array | undefined;
 
-  constructor(peer: Recipient) {
+  constructor(peer: Recipient, sealer: Sealer) {
     this.#peer = peer;
+    this.#sealer = sealer;
   }
 
   /** Fills in mac1, and mac2 while we have a cookie. */
@@ -110,12 +111,10 @@ export class CookieJar {
       return "unknown-index";
     }
     const nonce = reply.subarray(COOKIE_REPLY.nonce, COOKIE_REPLY.cookie);
-    try {
-      this.#cookie = xchacha20poly1305(this.#peer.cookieKey, nonce, this.#lastMac1)
-        .decrypt(reply.subarray(COOKIE_REPLY.cookie));
-    } catch {
-      return "forged"; // noble reports a wrong tag by an exception
-    }
+    const sealed = reply.subarray(COOKIE_REPLY.cookie);
+    const cookie = xOpen(this.#sealer, this.#peer.cookieKey, nonce, this.#lastMac1, sealed);
+    if (cookie === undefined) return "forged";
+    this.#cookie = cookie;
     this.#cookieAt = now;
     this.#lastMac1 = undefined;
     return "cookie-accepted";

@@ -9,7 +9,7 @@
  * key leads to the tunnel, whose precomputed static-static secret opens the timestamp.
  * MACs are not handled here: they are checked before any of this (see limiter) and stamped after it (see cookie).
  */
-import type { Dh, RandomBytes } from "../crypto/types.ts";
+import type { Dh, RandomBytes, Sealer } from "../crypto/types.ts";
 import { KEY_LENGTH } from "./constants.ts";
 import {
   INITIATION,
@@ -39,6 +39,7 @@ export interface HandshakeContext {
   readonly staticSecret: Uint8Array;
   readonly presharedKey: Uint8Array;
   readonly dh: Dh;
+  readonly sealer: Sealer;
   readonly random: RandomBytes;
 }
 
@@ -80,7 +81,7 @@ export function createInitiation(
   timestamp: Uint8Array,
   now: number,
 ): { message: Uint8Array; pending: PendingHandshake } {
-  const { keys, peer, dh } = context;
+  const { keys, peer, dh, sealer } = context;
   const ephemeralPrivate = context.random(KEY_LENGTH);
   const ephemeral = dh.publicKey(ephemeralPrivate);
   const message = new Uint8Array(INITIATION_LENGTH);
@@ -88,7 +89,7 @@ export function createInitiation(
   writeU32(message, INITIATION.sender, index);
   message.set(ephemeral, INITIATION.ephemeral);
 
-  const state = SymmetricState.start(peer);
+  const state = SymmetricState.start(peer, sealer);
   state.mixKey(ephemeral);
   state.mixHash(ephemeral);
   // The peer's static key is no low-order point (the tunnel checked), so that this secret exists.
@@ -107,12 +108,13 @@ export function openInitiation(
   keys: StaticKeys,
   self: Recipient,
   dh: Dh,
+  sealer: Sealer,
   message: Uint8Array,
 ): OpenedInitiation | undefined {
   const ephemeral = message.subarray(INITIATION.ephemeral, INITIATION.static);
   const secret = dh.sharedSecret(keys.privateKey, ephemeral);
   if (secret === undefined) return undefined;
-  const state = SymmetricState.start(self);
+  const state = SymmetricState.start(self, sealer);
   state.mixKey(ephemeral);
   state.mixHash(ephemeral);
   const peerPublicKey = state.openAndHash(

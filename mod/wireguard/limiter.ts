@@ -21,7 +21,7 @@
  * flood can then neither fill its table nor use up a victim's rate. An IPv6 source is its /64, which is what one
  * attacker has.
  */
-import type { RandomBytes } from "../crypto/types.ts";
+import type { RandomBytes, Sealer } from "../crypto/types.ts";
 import { THINNED_TO_ONE_IN } from "../packet/screen.ts";
 import { CookieFactory, hasMac2, hasValidMac1 } from "./cookie.ts";
 import { classify, MessageType } from "./messages.ts";
@@ -62,6 +62,8 @@ export interface HandshakeLimiterOptions {
   /** Our static public key. */
   readonly publicKey: Uint8Array;
   readonly random: RandomBytes;
+  /** Default: in JavaScript. */
+  readonly sealer?: Sealer | undefined;
   /** Handshake messages that need no cookie: at once, and then each second. Default 250: about a tenth of a core. */
   readonly perSecond?: number;
   /** Under load, from one proven source: sustained messages per second. Default 50: an office behind one NAT. */
@@ -83,7 +85,7 @@ export class HandshakeLimiter {
 
   constructor(options: HandshakeLimiterOptions) {
     this.#self = recipient(options.publicKey);
-    this.#cookies = new CookieFactory(this.#self, options.random);
+    this.#cookies = new CookieFactory(this.#self, options.random, options.sealer);
     this.#free = this.#perSecond = options.perSecond ?? 250;
     this.#sources = new TokenBuckets(options.perSourcePerSecond ?? 50, options.perSourceBurst ?? 50);
     this.#quota = new CookieQuota(options.random);

@@ -1,5 +1,6 @@
 /** WireGuard, both roles, as pure state machines. */
 export { DEFAULT_TIMINGS, type WireGuardTimings } from "./constants.ts";
+export { NOBLE_SEALER } from "./noble_sealer.ts";
 export { CookieFactory, hasMac2, hasValidMac1 } from "./cookie.ts";
 export { type OpenedInitiation, openInitiation, type StaticKeys } from "./handshake.ts";
 export { type Recipient, recipient } from "./noise.ts";

@@ -2,8 +2,8 @@
  * The functions that the handshake is made of, with the paper's names (§5.4): HASH and MAC are BLAKE2s, HMAC and
  * KDF1..3 are built on it, AEAD is ChaCha20-Poly1305 with the counter as nonce. Control path: they allocate.
  */
-import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { utf8ToBytes } from "@noble/hashes/utils.js";
+import type { Sealer } from "../crypto/types.ts";
 import { blake2s, hmacBlake2s } from "./blake2s.ts";
 import { CONSTRUCTION, IDENTIFIER, KEY_LENGTH, LABEL_COOKIE, LABEL_MAC1, MAC_LENGTH } from "./constants.ts";
 
@@ -73,14 +73,18 @@ export function recipient(publicKey: Uint8Array): Recipient {
  * message with nonce 0 and the running hash as additional data.
  */
 export class SymmetricState {
-  private constructor(private chainKey: Uint8Array, private hash: Uint8Array) {}
+  private constructor(
+    private readonly sealer: Sealer,
+    private chainKey: Uint8Array,
+    private hash: Uint8Array,
+  ) {}
 
-  static start(responder: Recipient): SymmetricState {
-    return new SymmetricState(INITIAL_CHAIN_KEY.slice(), responder.handshakeHash.slice());
+  static start(responder: Recipient, sealer: Sealer): SymmetricState {
+    return new SymmetricState(sealer, INITIAL_CHAIN_KEY.slice(), responder.handshakeHash.slice());
   }
 
   clone(): SymmetricState {
-    return new SymmetricState(this.chainKey.slice(), this.hash.slice());
+    return new SymmetricState(this.sealer, this.chainKey.slice(), this.hash.slice());
   }
 
   mixHash(data: Uint8Array): void {
@@ -108,7 +112,7 @@ export class SymmetricState {
 
   /** Ciphertext and tag of `plaintext`; `key` is used up. */
   sealAndHash(key: Uint8Array, plaintext: Uint8Array): Uint8Array {
-    const sealed = chacha20poly1305(key, ZERO_NONCE, this.hash).encrypt(plaintext);
+    const sealed = this.sealer.seal(key, ZERO_NONCE, this.hash, plaintext);
     key.fill(0);
     this.mixHash(sealed);
     return sealed;
@@ -116,12 +120,7 @@ export class SymmetricState {
 
   /** The plaintext, or undefined when it is not authentic; `key` is used up. */
   openAndHash(key: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
-    let plaintext: Uint8Array | undefined;
-    try {
-      plaintext = chacha20poly1305(key, ZERO_NONCE, this.hash).decrypt(sealed);
-    } catch {
-      plaintext = undefined; // noble reports a wrong tag by an exception
-    }
+    const plaintext = this.sealer.open(key, ZERO_NONCE, this.hash, sealed);
     key.fill(0);
     if (plaintext !== undefined) this.mixHash(sealed);
     return plaintext;

@@ -16,7 +16,7 @@
  * A tunnel *expires* when initiations stay unanswered for the give-up time, or when no session was made for three
  * times the life of a session. Then it holds no keys and no timers until either side starts a new handshake.
  */
-import type { Aead, Dh, RandomBytes } from "../crypto/types.ts";
+import type { Aead, Dh, RandomBytes, Sealer } from "../crypto/types.ts";
 import type { Slab } from "../packet/slab.ts";
 import {
   DEFAULT_TIMINGS,
@@ -40,6 +40,7 @@ import {
 } from "./handshake.ts";
 import type { HandshakeLimiter, Refusal } from "./limiter.ts";
 import { classify, KEEPALIVE_LENGTH, MessageType, readU32, RESPONSE } from "./messages.ts";
+import { NOBLE_SEALER } from "./noble_sealer.ts";
 import { equalBytes, NO_PRESHARED_KEY, recipient } from "./noise.ts";
 import { scratchOf } from "./scratch.ts";
 import { Session } from "./session.ts";
@@ -61,6 +62,8 @@ export interface TunnelOptions {
   readonly slab: Slab;
   readonly aead: Aead;
   readonly dh: Dh;
+  /** Default: in JavaScript. */
+  readonly sealer?: Sealer | undefined;
   readonly random: RandomBytes;
   /** Wall clock, milliseconds since the Unix epoch. */
   readonly unixNow: () => number;
@@ -161,6 +164,7 @@ export class Tunnel {
       staticSecret,
       presharedKey: presharedKey.slice(),
       dh,
+      sealer: options.sealer ?? NOBLE_SEALER,
       random: options.random,
     };
     this.#limiter = options.limiter;
@@ -168,7 +172,7 @@ export class Tunnel {
     this.#aead = options.aead;
     this.#timings = { ...DEFAULT_TIMINGS, ...options.timings };
     this.#clock = new Tai64nClock(options.unixNow);
-    this.#cookies = new CookieJar(peer);
+    this.#cookies = new CookieJar(peer, this.#context.sealer);
     this.#sessions = new SessionTable(options.index);
     this.#scratch = scratchOf(options.slab);
     this.#lastSentAt = this.#lastEstablishedAt = options.now;
@@ -312,8 +316,8 @@ export class Tunnel {
   }
 
   #handleInitiation(message: Uint8Array, now: number, known?: OpenedInitiation): HandshakeOutcome {
-    const { keys, self, dh, peer } = this.#context;
-    const opened = known ?? openInitiation(keys, self, dh, message);
+    const { keys, self, dh, sealer, peer } = this.#context;
+    const opened = known ?? openInitiation(keys, self, dh, sealer, message);
     if (opened === undefined) return "forged";
     if (!equalBytes(opened.peerPublicKey, peer.publicKey)) return "wrong-peer";
     const timestamp = openTimestamp(this.#context, opened);

@@ -14,6 +14,7 @@ import {
   type HandshakeLimiterOptions,
   type HandshakeOutcome,
   MessageType,
+  NOBLE_SEALER,
   openInitiation,
   recipient,
   type Session,
@@ -47,7 +48,7 @@ export const testDh: Dh = new NodeDh();
 export function senderOf(keys: StaticKeys, message: Uint8Array): Uint8Array | undefined {
   const self = recipient(keys.publicKey);
   if (classify(message) !== MessageType.Initiation || !hasValidMac1(message, self)) return undefined;
-  return openInitiation(keys, self, testDh, message)?.peerPublicKey;
+  return openInitiation(keys, self, testDh, NOBLE_SEALER, message)?.peerPublicKey;
 }
 
 /** noble's cipher, and a count of the keys that were not freed. */

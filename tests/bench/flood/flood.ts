@@ -24,7 +24,7 @@ import { cpuSeconds, memory } from "../tunnel/load.ts";
 
 const KINDS = ["garbage", "initiations", "stun"] as const;
 type Kind = typeof KINDS[number];
-const RATE = 50_000, PACE_MBPS = 200;
+const RATE = 50_000, PACE_MBPS = 1_000;
 const PACED_PORT = 5209, UNPACED_PORT = 5210, SINK_PORT = 9;
 const GATEWAY = "192.168.111.1", STRANGER = "192.168.111.2", GATEWAY_PORT = 52625;
 const FLOODER = new URL("./flooder.ts", import.meta.url).pathname;
@@ -89,9 +89,7 @@ class FloodBench {
     const before = memory(pid).resident;
     const unpaced: number[] = [], elsewhere: number[] = [], share: number[] = [];
     for (let round = 0; round < rounds; round++) {
-      const calm = await this.transfer();
-      const control = await this.#beside(kind, SINK_PORT, [], () => this.transfer());
-      const flooded = await this.#beside(kind, GATEWAY_PORT, floods, () => this.transfer());
+      const { calm, control, flooded } = await this.#round(kind, round, floods);
       unpaced.push(flooded / calm);
       elsewhere.push(control / calm);
       share.push(flooded / control);
@@ -133,6 +131,19 @@ class FloodBench {
       figure("amplification", amplification, "x"),
       figure("memory_growth", growth, "MB"),
     ];
+  }
+
+  /** The three transfers, in an order that rotates: who comes later must not suffer from what was before. */
+  async #round(kind: Kind, round: number, floods: Flood[]) {
+    const figures = { calm: 0, control: 0, flooded: 0 };
+    const transfers: readonly (() => Promise<void>)[] = [
+      async () => void (figures.calm = await this.transfer()),
+      async () => void (figures.control = await this.#beside(kind, SINK_PORT, [], () => this.transfer())),
+      async () =>
+        void (figures.flooded = await this.#beside(kind, GATEWAY_PORT, floods, () => this.transfer())),
+    ];
+    for (let i = 0; i < transfers.length; i++) await transfers[(round + i) % transfers.length]!();
+    return figures;
   }
 
   /** Gbit/s of one TCP stream: at a fixed pace, or as fast as it goes. */
