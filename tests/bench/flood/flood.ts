@@ -14,32 +14,19 @@
  * Also: a transfer at a fixed pace; what the flood alone costs the gateway; what came back to the stranger; how the
  * gateway's memory moved. It fails when anything is answered that must not be, or memory grows.
  */
-import type { BackgroundProcess, Host } from "../../../mod/embedded/testbed/mod.ts";
-import { become } from "../../lab/nat/pairs.ts";
 import { Internet } from "../../lab/internet.ts";
 import { Product, SERVER } from "../../lab/product.ts";
 import { eventually } from "../../lab/scenario.ts";
+import { type Flood, FLOOD_KINDS, type FloodKind, restartVisibly, Stranger } from "../../lab/stranger.ts";
 import { type Figure, median } from "../figure.ts";
 import { cpuSeconds, memory } from "../tunnel/load.ts";
 
-const KINDS = ["garbage", "initiations", "stun"] as const;
-type Kind = typeof KINDS[number];
 const RATE = 50_000, PACE_MBPS = 1_000;
 const PACED_PORT = 5209, UNPACED_PORT = 5210, SINK_PORT = 9;
-const GATEWAY = "192.168.111.1", STRANGER = "192.168.111.2", GATEWAY_PORT = 52625;
-const FLOODER = new URL("./flooder.ts", import.meta.url).pathname;
 const SINK = new URL("./sink.ts", import.meta.url).pathname;
 const MAX_GROWTH_MB = 10;
 /** Strangers with a right mac1 get a cookie of 64 bytes for some of their 148. */
-const MAX_AMPLIFICATION: Readonly<Record<Kind, number>> = { garbage: 0, initiations: 0.1, stun: 0 };
-
-/** What a flood was, told by the flooder. */
-interface Flood {
-  readonly sent: number;
-  readonly sentBytes: number;
-  readonly answers: number;
-  readonly answerBytes: number;
-}
+const MAX_AMPLIFICATION: Readonly<Record<FloodKind, number>> = { garbage: 0, initiations: 0.1, stun: 0 };
 
 interface Options {
   readonly rounds?: number;
@@ -49,7 +36,7 @@ interface Options {
 export async function figures(say: (line: string) => void, options: Options = {}): Promise<Figure[]> {
   const { rounds = 5, seconds = 3 } = options;
   const internet = await Internet.build();
-  const stranger = await attachStranger(internet);
+  const stranger = await Stranger.nextToGateway(internet);
   await using product = await Product.start(internet);
   const key = await restartVisibly(product);
   await product.startClient();
@@ -63,29 +50,29 @@ export async function figures(say: (line: string) => void, options: Options = {}
   const bench = new FloodBench(product, stranger, key, seconds);
   await bench.transfer();
   const figures: Figure[] = [];
-  for (const kind of KINDS) figures.push(...await bench.measure(kind, rounds, say));
+  for (const kind of FLOOD_KINDS) figures.push(...await bench.measure(kind, rounds, say));
   await sink.stop();
   return figures;
 }
 
 class FloodBench {
   readonly #product: Product;
-  readonly #stranger: Host;
+  readonly #stranger: Stranger;
   readonly #key: string;
   readonly #seconds: number;
 
-  constructor(product: Product, stranger: Host, key: string, seconds: number) {
+  constructor(product: Product, stranger: Stranger, key: string, seconds: number) {
     this.#product = product;
     this.#stranger = stranger;
     this.#key = key;
     this.#seconds = seconds;
   }
 
-  async measure(kind: Kind, rounds: number, say: (line: string) => void): Promise<Figure[]> {
+  async measure(kind: FloodKind, rounds: number, say: (line: string) => void): Promise<Figure[]> {
     const { pid } = this.#product.gateway;
     const floods: Flood[] = [];
     const cost = await this.#costAlone(kind, floods);
-    const paced = await this.#beside(kind, GATEWAY_PORT, floods, () => this.transfer(PACE_MBPS));
+    const paced = await this.#beside(kind, undefined, floods, () => this.transfer(PACE_MBPS));
     const before = memory(pid).resident;
     const unpaced: number[] = [], elsewhere: number[] = [], share: number[] = [];
     for (let round = 0; round < rounds; round++) {
@@ -134,13 +121,12 @@ class FloodBench {
   }
 
   /** The three transfers, in an order that rotates: who comes later must not suffer from what was before. */
-  async #round(kind: Kind, round: number, floods: Flood[]) {
+  async #round(kind: FloodKind, round: number, floods: Flood[]) {
     const figures = { calm: 0, control: 0, flooded: 0 };
     const transfers: readonly (() => Promise<void>)[] = [
       async () => void (figures.calm = await this.transfer()),
       async () => void (figures.control = await this.#beside(kind, SINK_PORT, [], () => this.transfer())),
-      async () =>
-        void (figures.flooded = await this.#beside(kind, GATEWAY_PORT, floods, () => this.transfer())),
+      async () => void (figures.flooded = await this.#beside(kind, undefined, floods, () => this.transfer())),
     ];
     for (let i = 0; i < transfers.length; i++) await transfers[(round + i) % transfers.length]!();
     return figures;
@@ -162,9 +148,9 @@ class FloodBench {
   }
 
   /** What the gateway spends on a flood that is its only business, of a core and for each packet. */
-  async #costAlone(kind: Kind, floods: Flood[]): Promise<{ share: number; micros: number }> {
+  async #costAlone(kind: FloodKind, floods: Flood[]): Promise<{ share: number; micros: number }> {
     const { pid } = this.#product.gateway;
-    return await this.#beside(kind, GATEWAY_PORT, floods, async () => {
+    return await this.#beside(kind, undefined, floods, async () => {
       await pause(500);
       const [cpu, at] = [cpuSeconds(pid), performance.now()];
       await pause(this.#seconds * 1000);
@@ -174,46 +160,17 @@ class FloodBench {
   }
 
   /** Runs `action` in the middle of a flood, which is noted in `floods`. */
-  async #beside<T>(kind: Kind, port: number, floods: Flood[], action: () => Promise<T>): Promise<T> {
-    const flooder: BackgroundProcess = this.#stranger.start(
-      [
-        ...[Deno.execPath(), "run", "-A", "--no-check", FLOODER, kind, GATEWAY, String(port)],
-        ...[String(RATE), "3600", this.#key],
-      ],
-      { label: `flood of ${kind}` },
-    );
-    await flooder.waitFor(/flooding/, 15_000);
-    const result = await action();
-    Deno.kill(flooder.pid, "SIGINT");
-    const [, json] = await flooder.waitFor(/flooded (.*)/, 15_000);
-    floods.push(JSON.parse(json!));
+  async #beside<T>(
+    kind: FloodKind,
+    port: number | undefined,
+    floods: Flood[],
+    action: () => Promise<T>,
+  ): Promise<T> {
+    const target = { rate: RATE, ...(port === undefined ? {} : { port }) };
+    const { result, flood } = await this.#stranger.flood(kind, this.#key, target, action);
+    floods.push(flood);
     return result;
   }
-}
-
-async function attachStranger(internet: Internet): Promise<Host> {
-  const stranger = await internet.attach(
-    "stranger",
-    { host: internet.host("gateway"), device: "stranger", addresses: [`${GATEWAY}/24`] },
-    { device: "eth0", addresses: [`${STRANGER}/24`] },
-  );
-  await stranger.ip("link set eth0 gso_max_segs 1");
-  return stranger;
-}
-
-/** The gateway without a NAT, and its public key as whoever watches its unencrypted way to the portal sees it. */
-async function restartVisibly(product: Product): Promise<string> {
-  await become(product, "natg", "none");
-  await product.gateway.stop();
-  const watch = product.internet.host("natg").start(
-    ["tcpdump", "-i", "wan", "-n", "-A", "-l", "-s", "0", "tcp", "dst", "port", "8443"],
-    { label: "tcpdump" },
-  );
-  await watch.waitFor(/listening on/, 10_000);
-  await product.startGateway();
-  const [, key] = await watch.waitFor(/public_key=(\S+)/, 10_000);
-  await watch.stop();
-  return decodeURIComponent(key!);
 }
 
 function pause(ms: number): Promise<void> {

@@ -9,14 +9,14 @@
  *
  * Prints `flooding`, and at the end `flooded {json}` with what was sent and what was answered.
  */
-import { createLibcryptoDh } from "../../../ffi/crypto_libcrypto_dh.ts";
-import { SlabPointers } from "../../../ffi/slab_pointers.ts";
-import { UdpSocket } from "../../../ffi/udp/mod.ts";
-import { NobleAead, NodeDh } from "../../../mod/crypto/mod.ts";
-import { Counters, Path, Slab, SocketAddress, TransmitQueue } from "../../../mod/packet/mod.ts";
-import { parseKey } from "../../../mod/portal/key.ts";
-import { AttributeType, encodeStun, Method, shortTermKey } from "../../../mod/stun/mod.ts";
-import { HandshakeLimiter, Tunnel } from "../../../mod/wireguard/mod.ts";
+import { createLibcryptoDh } from "../../ffi/crypto_libcrypto_dh.ts";
+import { SlabPointers } from "../../ffi/slab_pointers.ts";
+import { UdpSocket } from "../../ffi/udp/mod.ts";
+import { NobleAead, NodeDh } from "../../mod/crypto/mod.ts";
+import { Counters, Path, Slab, SocketAddress, TransmitQueue } from "../../mod/packet/mod.ts";
+import { parseKey } from "../../mod/portal/key.ts";
+import { AttributeType, encodeStun, Method, shortTermKey } from "../../mod/stun/mod.ts";
+import { HandshakeLimiter, Tunnel } from "../../mod/wireguard/mod.ts";
 
 const POOL = 256, MAX_TRAIN = 50, TICK_MS = 2, MAX_LATE_MS = 50, LENGTH = 148, LATE_ANSWERS_MS = 500;
 
