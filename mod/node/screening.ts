@@ -2,8 +2,8 @@
  * Notices floods by strangers and decides what the kernel shall keep from us meanwhile: a {@link Screen}.
  *
  *     STUN requests for users that are not here ─► pass only requests for those that are here
- *     handshakes without a cookie, one source ───► pass one in 16 of that source's
- *                                  from all over ► pass one in 16, whoever's
+ *     handshakes without a cookie, one source ───► pass one in 32 of that source's
+ *                                  from all over ► pass one in 32, whoever's
  *
  * What passes is treated as ever, so nobody is shut out: a thinned handshake has the odds that it would have had in our
  * own limiter (`wireguard/limiter.ts`), which only makes up for what the kernel has done (see `isThinned`). And who is

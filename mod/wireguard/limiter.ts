@@ -12,7 +12,8 @@
  * A cookie reply costs ten times a mac1, so a flood must not buy as many as it likes. Each second a source gets the
  * first few at once, within a total for all; beyond that every 32nd message is answered, whoever sent it, so that
  * nobody who shares its address with a flood, or whose address a flood claims, is shut out for good; and that, too,
- * has its limit. Where the kernel has thinned a source's messages already, what is left has accordingly better odds.
+ * has its limit. Where the kernel has thinned a source's messages to as few already, each that is left is answered,
+ * and none is admitted without a cookie: the admissions are for others.
  *
  * Admissions come back one by one, not all with the next second: under a flood each is taken at once, and two hundred
  * and fifty Diffie-Hellmans in a row are a gap in everybody's traffic.
@@ -30,9 +31,7 @@ import { type Recipient, recipient } from "./noise.ts";
 const WINDOW = 1_000;
 /** Cookie replies that are certain, per second: in all, and to one source. */
 const COOKIES_PER_SECOND = 500, COOKIES_PER_SOURCE = 20;
-/** Of the messages beyond, one in this many is answered. */
-const COOKIE_LOTTERY = 32;
-/** No more of these per second. */
+/** Of the messages beyond, one in {@link THINNED_TO_ONE_IN} is answered, and no more than this many a second. */
 const MAX_LOTTERY_COOKIES = 3_200;
 
 /** Why the limiter does not admit a handshake message. */
@@ -95,7 +94,7 @@ export class HandshakeLimiter {
    * Decides about one initiation or response, and counts it: ask once per message.
    * @param source 4 or 16 address bytes of the sender (a relayed sender's own, not the relay's), optionally with
    * its port behind them; the cookie is bound to all of it, the rate to the address.
-   * @param isThinned one in {@link THINNED_TO_ONE_IN} of this source's messages without cookie is all that we see.
+   * @param isThinned this one has no cookie and is what the kernel has left of {@link THINNED_TO_ONE_IN} of its source's.
    */
   admit(message: Uint8Array, source: Uint8Array, now: number, isThinned = false): Admission {
     const type = classify(message);
@@ -106,7 +105,7 @@ export class HandshakeLimiter {
     }
     this.#free = Math.min(this.#perSecond, this.#free + (now - this.#freeAt) * this.#perSecond / 1000);
     this.#freeAt = now;
-    const isUnderLoad = this.#free < 1;
+    const isUnderLoad = isThinned || this.#free < 1;
     if (isUnderLoad && !hasMac2(message) && !this.#quota.allows(source, isThinned)) return COOKIE_WITHHELD;
     if (!hasValidMac1(message, this.#self)) return refuse("invalid-mac1");
     if (!isUnderLoad) {
@@ -138,7 +137,6 @@ class CookieQuota {
   readonly #counts = new Uint8Array(4096);
   readonly #seed: number;
   #total = 0;
-  /** Messages beyond the certain ones since the last that was answered. */
   #beyond = 0;
   #answeredBeyond = 0;
 
@@ -154,9 +152,7 @@ class CookieQuota {
   /** Whether this message may be answered: ask once for each, and {@link take} when it is. */
   allows(source: Uint8Array, isThinned: boolean): boolean {
     if (this.#isCertain(this.#slotOf(source))) return true;
-    this.#beyond += isThinned ? THINNED_TO_ONE_IN : 1;
-    if (this.#beyond < COOKIE_LOTTERY) return false;
-    this.#beyond -= COOKIE_LOTTERY;
+    if (!isThinned && ++this.#beyond % THINNED_TO_ONE_IN !== 0) return false;
     return ++this.#answeredBeyond <= MAX_LOTTERY_COOKIES;
   }
 
