@@ -44,9 +44,6 @@ export class Directory {
     const sharing = this.#byUfrag.get(local.ufrag);
     sharing?.delete(connection);
     if (sharing?.size === 0 && this.#byUfrag.delete(local.ufrag)) this.#countFragment(local.ufrag, -1);
-    for (const [key, entry] of this.#transactions) {
-      if (entry.connection === connection) this.#transactions.delete(key);
-    }
   }
 
   get(peerId: string): Connection | undefined {
@@ -76,7 +73,7 @@ export class Directory {
    */
   mayKnowStun(bytes: Uint8Array, offset: number, length: number): boolean {
     if (isStunRequest(bytes, offset)) return this.#fragmentHashes.has(fragmentHashOf(bytes, offset, length));
-    return !isStunIndication(bytes, offset) && this.#transactions.has(transactionKey(bytes, offset + 8));
+    return !isStunIndication(bytes, offset) && this.#asker(transactionKey(bytes, offset + 8)) !== undefined;
   }
 
   /** The connection whose agent accepts the message: integrity is verified. */
@@ -87,7 +84,7 @@ export class Directory {
       }
       return undefined;
     }
-    const connection = this.#transactions.get(transactionKey(message.transactionId))?.connection;
+    const connection = this.#asker(transactionKey(message.transactionId));
     return connection?.agent.accepts(message) ? connection : undefined;
   }
 
@@ -102,6 +99,12 @@ export class Directory {
       if (expires > now) break;
       this.#transactions.delete(key);
     }
+  }
+
+  /** Whose transaction this is. Those of connections that are gone lie there until they expire, and are nobody's. */
+  #asker(key: string): Connection | undefined {
+    const connection = this.#transactions.get(key)?.connection;
+    return connection && this.#byId.get(connection.peerId) === connection ? connection : undefined;
   }
 
   #countFragment(ufrag: string, change: 1 | -1): void {
