@@ -41,10 +41,15 @@ const LEAF = 8;
 const PASS = { code: BPF.RET_K, k: 0xffffffff }, DROP = { code: BPF.RET_K, k: 0 };
 const SOURCE_OFFSET: Readonly<Record<IpFamily, number>> = { 4: SKF_NET_OFF + 12, 6: SKF_NET_OFF + 8 };
 
+/** False: too many are spared for anybody to be thinned. */
+export function canThin(screen: Screen): boolean {
+  return screen.spared.length <= MAX_KEYS;
+}
+
 /** An array of `struct sock_filter`. */
 export function assembleFilter(screen: Screen, family: IpFamily): Uint8Array<ArrayBuffer> {
   const users = screen.users !== undefined && screen.users.length <= MAX_KEYS ? screen.users : undefined;
-  const spared = screen.spared.length <= MAX_KEYS ? screen.spared : undefined;
+  const spared = canThin(screen) ? screen.spared : undefined;
   return assemble([
     ...protocols(),
     ...(users ? findUser() : [{ label: "request", ...PASS }]),
@@ -168,8 +173,8 @@ function handshake(label: string, bytes: number): Instruction[] {
 }
 
 function thin(thinned: Screen["thinned"], family: IpFamily): Instruction[] {
-  const first: Instruction = { label: "thin", code: BPF.JMP_JA, k: 0 },
-    spare: Instruction = { label: "from-thinned", code: BPF.JMP_JA, k: 0, to: "spare" };
+  const first: Instruction = { label: "thin", code: BPF.JMP_JA, k: 0 };
+  const spare: Instruction = { label: "from-thinned", code: BPF.JMP_JA, k: 0, to: "spare" };
   if (thinned === "everyone") return [first, spare];
   const sources = thinned.filter(({ length }) => length === (family === 4 ? 4 : 8)).slice(0, MAX_THINNED);
   return [first, ...sources.flatMap((source, i) => isSource(source, i, family)), PASS, spare];
@@ -198,19 +203,14 @@ function spare(keys: readonly number[], family: IpFamily): Instruction[] {
 /** Goes on to `from-thinned` when the datagram is from this source. */
 function isSource(source: Uint8Array, i: number, family: IpFamily): Instruction[] {
   const view = new DataView(source.buffer, source.byteOffset), next = `after-source-${i}`;
-  const at = SOURCE_OFFSET[family];
-  if (family === 4) {
-    return [{ code: BPF.LD_W_ABS, k: at }, {
-      code: BPF.JMP_JEQ_K,
-      k: view.getUint32(0),
-      yes: "from-thinned",
-    }];
-  }
+  const isWord = (word: number): Instruction[] => [
+    { code: BPF.LD_W_ABS, k: SOURCE_OFFSET[family] + 4 * word },
+    { code: BPF.JMP_JEQ_K, k: view.getUint32(4 * word), no: next },
+  ];
   return [
-    { code: BPF.LD_W_ABS, k: at },
-    { code: BPF.JMP_JEQ_K, k: view.getUint32(0), no: next },
-    { code: BPF.LD_W_ABS, k: at + 4 },
-    { code: BPF.JMP_JEQ_K, k: view.getUint32(4), yes: "from-thinned" },
+    ...isWord(0),
+    ...(family === 4 ? [] : isWord(1)),
+    { code: BPF.JMP_JA, k: 0, to: "from-thinned" },
     { label: next, code: BPF.JMP_JA, k: 0 },
   ];
 }

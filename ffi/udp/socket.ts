@@ -9,6 +9,7 @@ import { describeErrno, EADDRINUSE, EAFNOSUPPORT, errno, SystemError } from "../
 import { AF_INET, AF_INET6, libc, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } from "../libc.ts";
 import { SOCKADDR_IN, SOCKADDR_IN6 } from "../structs.ts";
 import { attachFilter } from "./filter.ts";
+import { canThin } from "./filter_program.ts";
 import { applyOptions, droppedByKernel } from "./options.ts";
 import { Receiver } from "./receiver.ts";
 import { Sender } from "./sender.ts";
@@ -152,9 +153,9 @@ export class UdpSocket {
     return this.#sender.send(queue, start);
   }
 
-  /** Has the kernel drop what the screen excludes, from now on. False: it can't, and this socket lets everything pass. */
+  /** Has the kernel drop what the screen excludes, from now on. False: it can't do all of that. */
   screen(screen: Screen): boolean {
-    return attachFilter(this.fd, this.family, screen) === 0;
+    return attachFilter(this.fd, this.family, screen) === 0 && canThin(screen);
   }
 
   /** Brings the counter of what the kernel dropped by itself up to date; a system call. */

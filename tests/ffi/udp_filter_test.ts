@@ -329,6 +329,13 @@ Deno.test("any number of users is searched; more than fit the program are not, a
   assert.equal(wire.pass(checkFor("~~~~")).length, 1);
 });
 
+Deno.test("nobody is thinned when more are to be spared than fit the program, and that is said", () => {
+  using wire = new Wire();
+  const spared = Array.from({ length: MAX_KEYS + 1 }, (_, i) => i);
+  assert.ok(!wire.to.screen({ ...OPEN_SCREEN, thinned: "everyone", spared }));
+  assert.equal(wire.count(wireguard(1, 148).fill(0, 132), 1_000), 1_000);
+});
+
 Deno.test("whatever the screen and the bytes, the kernel keeps out no more than the screen means", () => {
   using wire = new Wire();
   const users = fc.option(
