@@ -123,7 +123,8 @@ function limiter(name: string, underLoad: boolean): Figure {
     peer.initiate(0);
     message.set(peer.pollTransmit()!);
   }
-  return measure(name, () => limiter.admit(message, SOURCE, 0));
+  let now = 0; // 50,000 a second
+  return measure(name, () => limiter.admit(message, SOURCE, now += 0.02));
 }
 
 export function figures(): Figure[] {
