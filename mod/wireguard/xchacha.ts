@@ -30,11 +30,15 @@ export function xOpen(
   return sealer.open(subkey(key, nonce), shortNonce(nonce), additional, sealed);
 }
 
-/** Words are little-endian, as on every machine that this runs on. */
 function subkey(key: Uint8Array, nonce: Uint8Array): Uint8Array {
   const out = new Uint32Array(8);
-  hchacha(SIGMA, new Uint32Array(key.slice().buffer), new Uint32Array(nonce.slice(0, 16).buffer), out);
+  hchacha(SIGMA, words(key), words(nonce.subarray(0, 16)), out);
   return new Uint8Array(out.buffer);
+}
+
+/** Little-endian, as every machine that this runs on is. A copy, also of a Node Buffer, whose `slice` makes none. */
+function words(bytes: Uint8Array): Uint32Array {
+  return new Uint32Array(Uint8Array.from(bytes).buffer);
 }
 
 function shortNonce(nonce: Uint8Array): Uint8Array {

@@ -1,6 +1,7 @@
 /** Single messages by libcrypto are those of the RFC, of the library in JavaScript, and of WireGuard's cookies. */
 import assert from "node:assert/strict";
 import { chacha20poly1305, xchacha20poly1305 } from "@noble/ciphers/chacha.js";
+import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { createLibcryptoSealer } from "../../ffi/crypto_libcrypto_sealer.ts";
 import { selfTestSealer } from "../../mod/crypto/mod.ts";
@@ -61,6 +62,22 @@ Deno.test("XChaCha20-Poly1305 by either sealer is the library's", () => {
     }),
     { numRuns: 200 },
   );
+});
+
+Deno.test("XChaCha20-Poly1305 takes Node Buffers out of the middle of a pool, as sockets of node:dgram give them", () => {
+  const pool = Buffer.from(crypto.getRandomValues(new Uint8Array(200)));
+  const [key, nonce, additional, text] = [
+    pool.subarray(3, 35),
+    pool.subarray(41, 65),
+    pool.subarray(70, 86),
+    pool.subarray(99),
+  ];
+  const sealed = xchacha20poly1305(Uint8Array.from(key), Uint8Array.from(nonce), Uint8Array.from(additional))
+    .encrypt(Uint8Array.from(text));
+  for (const one of [sealer, NOBLE_SEALER]) {
+    assert.deepEqual(xSeal(one, key, nonce, additional, text), sealed);
+    assert.deepEqual(xOpen(one, key, nonce, additional, Buffer.from(sealed)), Uint8Array.from(text));
+  }
 });
 
 Deno.test("what is too long, or has no key or nonce, is refused before libcrypto sees it", () => {
