@@ -8,6 +8,7 @@ import { Path } from "../../mod/packet/path.ts";
 import { Slab } from "../../mod/packet/slab.ts";
 import { Splitter } from "../../mod/packet/splitter.ts";
 import { TransmitQueue } from "../../mod/packet/transmit_queue.ts";
+import { allocatedByMillion } from "../heap.ts";
 import { bytesOf, packet, type PacketFields } from "./build.ts";
 
 const SEGMENTS = 40, STRIDE = 1312;
@@ -60,13 +61,6 @@ function pipeline() {
 Deno.test("a million packets through split, parse, coalesce and both queues allocate nothing", () => {
   const round = pipeline();
   for (let warm = 0; warm < 200_000;) warm += round();
-  let packets = 0, allocated = 0;
-  let before = Deno.memoryUsage().heapUsed;
-  while (packets < 1_000_000) {
-    for (let i = 0; i < 100; i++) packets += round();
-    const after = Deno.memoryUsage().heapUsed;
-    allocated += Math.max(0, after - before); // a collection between two samples hides only that one's garbage
-    before = after;
-  }
-  assert.ok(allocated < 1_000_000, `${allocated} bytes for ${packets} packets`);
+  const allocated = allocatedByMillion(round, 100);
+  assert.ok(allocated < 1_000_000, `${allocated} bytes for a million packets`);
 });
