@@ -2,12 +2,11 @@
  * Notices floods by strangers and decides what the kernel shall keep from us meanwhile: a {@link Screen}.
  *
  *     STUN requests for users that are not here ─► pass only requests for those that are here
- *     handshakes without a cookie, one source ───► pass one in 32 of that source's
- *                                  from all over ► pass one in 32, whoever's
+ *     handshakes without a cookie, one source ───► pass one in 256 of that source's
+ *                                  from all over ► pass one in 256, whoever's
  *
- * What passes is treated as ever, so nobody is shut out: a thinned handshake has the odds that it would have had in our
- * own limiter (`wireguard/limiter.ts`), which only makes up for what the kernel has done (see `isThinned`). And who is
- * connected is spared (`known_paths.ts`).
+ * Nobody is shut out for good: what passes of a thinned source gets a cookie (`wireguard/limiter.ts`, `isThinned`). And
+ * who is connected is spared (`known_paths.ts`), which everybody is whose handshake is awaited: ICE comes before it.
  *
  * In peace nothing is screened, since an exchange of filters takes up to a millisecond. A decision holds for five
  * seconds and must then be earned anew, which costs a flood's first few milliseconds; and a new user ends it for STUN,

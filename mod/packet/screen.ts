@@ -4,11 +4,8 @@
  * then costs neither wake-ups nor copies.
  */
 
-/**
- * Of a thinned source's handshakes without cookie, one in this many passes, by chance: as many as would get a cookie if
- * all came. A power of two.
- */
-export const THINNED_TO_ONE_IN = 32;
+/** Of a thinned source's handshakes without cookie, one in this many passes, by chance. A power of two. */
+export const THINNED_TO_ONE_IN = 256;
 /** Odd, so that ports keep apart. */
 export const PORT_FACTOR = 0x9e3779b1;
 

@@ -12,8 +12,9 @@
  * A cookie reply costs ten times a mac1, so a flood must not buy as many as it likes. Each second a source gets the
  * first few at once, within a total for all; beyond that every 32nd message is answered, whoever sent it, so that
  * nobody who shares its address with a flood, or whose address a flood claims, is shut out for good; and that, too,
- * has its limit. Where the kernel has thinned a source's messages to as few already, each that is left is answered,
- * and none is admitted without a cookie: the admissions are for others.
+ * has its limit. Where the kernel has thinned a source's messages to fewer already (`packet/screen.ts`), each that is
+ * left is answered, within a limit for what was queued before, and none is admitted without a cookie: the admissions
+ * are for others.
  *
  * Admissions come back one by one, not all with the next second: under a flood each is taken at once, and two hundred
  * and fifty Diffie-Hellmans in a row are a gap in everybody's traffic.
@@ -23,7 +24,6 @@
  * attacker has.
  */
 import type { RandomBytes, Sealer } from "../crypto/types.ts";
-import { THINNED_TO_ONE_IN } from "../packet/screen.ts";
 import { CookieFactory, hasMac2, hasValidMac1 } from "./cookie.ts";
 import { classify, MessageType } from "./messages.ts";
 import { type Recipient, recipient } from "./noise.ts";
@@ -31,8 +31,10 @@ import { type Recipient, recipient } from "./noise.ts";
 const WINDOW = 1_000;
 /** Cookie replies that are certain, per second: in all, and to one source. */
 const COOKIES_PER_SECOND = 500, COOKIES_PER_SOURCE = 20;
-/** Of the messages beyond, one in {@link THINNED_TO_ONE_IN} is answered, and no more than this many a second. */
-const MAX_LOTTERY_COOKIES = 3_200;
+/** Of the messages beyond, one in so many is answered, and no more than this many a second. */
+const ANSWERED_ONE_IN = 32, MAX_LOTTERY_COOKIES = 3_200;
+/** Of those that the kernel has left of a thinned source's, answers a second. */
+const MAX_THINNED_COOKIES = 400;
 
 /** Why the limiter does not admit a handshake message. */
 export type Refusal =
@@ -94,7 +96,7 @@ export class HandshakeLimiter {
    * Decides about one initiation or response, and counts it: ask once per message.
    * @param source 4 or 16 address bytes of the sender (a relayed sender's own, not the relay's), optionally with
    * its port behind them; the cookie is bound to all of it, the rate to the address.
-   * @param isThinned this one has no cookie and is what the kernel has left of {@link THINNED_TO_ONE_IN} of its source's.
+   * @param isThinned this one has no cookie and is what the kernel has left of its thinned source's.
    */
   admit(message: Uint8Array, source: Uint8Array, now: number, isThinned = false): Admission {
     const type = classify(message);
@@ -139,6 +141,7 @@ class CookieQuota {
   #total = 0;
   #beyond = 0;
   #answeredBeyond = 0;
+  #answeredThinned = 0;
 
   constructor(random: RandomBytes) {
     this.#seed = new DataView(random(4).buffer).getUint32(0);
@@ -146,14 +149,14 @@ class CookieQuota {
 
   renew(): void {
     this.#counts.fill(0);
-    this.#total = this.#answeredBeyond = 0;
+    this.#total = this.#answeredBeyond = this.#answeredThinned = 0;
   }
 
   /** Whether this message may be answered: ask once for each, and {@link take} when it is. */
   allows(source: Uint8Array, isThinned: boolean): boolean {
     if (this.#isCertain(this.#slotOf(source))) return true;
-    if (!isThinned && ++this.#beyond % THINNED_TO_ONE_IN !== 0) return false;
-    return ++this.#answeredBeyond <= MAX_LOTTERY_COOKIES;
+    if (isThinned) return ++this.#answeredThinned <= MAX_THINNED_COOKIES;
+    return ++this.#beyond % ANSWERED_ONE_IN === 0 && ++this.#answeredBeyond <= MAX_LOTTERY_COOKIES;
   }
 
   take(source: Uint8Array): void {

@@ -262,7 +262,7 @@ for (const family of [4, 6] as const) {
     assert.deepEqual(wire.pass(checkFor("nobody:1")), [checkFor("nobody:1")], "and it can be taken back");
   });
 
-  Deno.test(`IPv${family}: of a thinned source's handshakes without cookie one in 32 passes, and all else`, () => {
+  Deno.test(`IPv${family}: of a thinned source's handshakes without cookie one in 256 passes, and all else`, () => {
     using wire = new Wire(family);
     const source = SocketAddress.of(LOOPBACK[family], 1)!.bytes;
     const [initiation, response] = [wireguard(1, 148).fill(0, 132), wireguard(2, 92).fill(0, 76)];
@@ -281,8 +281,8 @@ for (const family of [4, 6] as const) {
     for (const whom of thinned) {
       assert.ok(wire.to.screen({ ...OPEN_SCREEN, thinned: whom }));
       for (const handshake of [initiation, response]) {
-        const passed = wire.count(handshake, 4_000);
-        assert.ok(passed > 70 && passed < 180, `${passed} of 4,000`); // 125 ± 11
+        const passed = wire.count(handshake, 32_000);
+        assert.ok(passed > 70 && passed < 180, `${passed} of 32,000`); // 125 ± 11
       }
       assert.deepEqual(wire.pass(...others), others);
       const train = Array.from({ length: 20 }, () => initiation);
@@ -305,7 +305,7 @@ for (const family of [4, 6] as const) {
         spared: [sparedKey(Uint32Array.from(next), 0)],
       }),
     );
-    assert.ok(wire.count(initiation, 4_000) < 200, "the next port is somebody else");
+    assert.ok(wire.count(initiation, 4_000) < 40, "the next port is somebody else");
   });
 }
 

@@ -72,9 +72,9 @@ Deno.test("a flood of initiations is thinned, and a newcomer connects beside it,
     const flooder = flood(stage, strangersInitiations(random, stage.gateway.publicKey, 20), { besideClient });
     stage.world.run(1_000);
     const before = passed(stage, flooder), { sent } = flooder;
-    stage.world.run(1_000);
+    stage.world.run(3_000);
     const share = (passed(stage, flooder) - before) / (flooder.sent - sent);
-    assert.ok(share > 0.024 && share < 0.039, `${share} of them pass, not one in 32`);
+    assert.ok(share > 0.003 && share < 0.0049, `${share} of them pass, not one in 256`);
     const took = stage.connect();
     assert.ok(took !== undefined && took <= 500, `connected after ${took} ms`);
     assert.ok(flooder.answers > 0, "the limit was reached");
