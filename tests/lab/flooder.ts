@@ -1,11 +1,12 @@
 /**
- * `flooder.ts <kind> <ip> <port> <packets per second> <seconds> <gateway's public key>`: one stranger who sends much,
- * for so long or until SIGINT.
+ * `flooder.ts <kind> <ip> <port> <packets per second> <gateway's public key>`: one stranger who sends much until SIGINT.
+ * SIGUSR1 makes it pause, SIGUSR2 go on.
  *
  * Kinds: `garbage` (148 random bytes), `initiations` (handshakes by keys that the gateway does not know, with a right
  * mac1), `stun` (BINDING requests with a made-up user name and integrity). Packets come from a pool, since making them
  * costs more than dropping them should, and leave in trains, which the cable cuts into the datagrams that they are: a
- * real stranger is another machine, so this one takes as little of ours as it can.
+ * real stranger is another machine, so this one takes as little of ours as it can. They leave every millisecond, since
+ * longer gaps mean longer bursts, which hold up a transfer more than their cost.
  *
  * Prints `flooding`, and at the end `flooded {json}` with what was sent and what was answered.
  */
@@ -18,11 +19,10 @@ import { parseKey } from "../../mod/portal/key.ts";
 import { AttributeType, encodeStun, Method, shortTermKey } from "../../mod/stun/mod.ts";
 import { HandshakeLimiter, Tunnel } from "../../mod/wireguard/mod.ts";
 
-const POOL = 256, MAX_TRAIN = 50, TICK_MS = 2, MAX_LATE_MS = 50, LENGTH = 148, LATE_ANSWERS_MS = 500;
+const POOL = 256, MAX_TRAIN = 64, TICK_MS = 1, MAX_LATE_MS = 50, LENGTH = 148, LATE_ANSWERS_MS = 500;
 
-const [kind, ip, port, rateText, secondsText, keyText] = Deno.args as [string, ...string[]];
+const [kind, ip, port, rateText, keyText] = Deno.args as [string, ...string[]];
 const rate = Number(rateText);
-let durationMs = Number(secondsText) * 1000;
 const slab = new Slab(8 << 20);
 SlabPointers.of(slab);
 const counters = new Counters();
@@ -63,12 +63,12 @@ function makePool(): Uint8Array[] {
 }
 
 const pool = makePool(), length = pool[0]!.length;
-let next = 0, sent = 0, answers = 0, answerBytes = 0;
+let taken = 0, sent = 0, answers = 0, answerBytes = 0;
 
 /** What the socket does not take is not sent later: a stranger has no patience. */
 function send(count: number): void {
   const at = queue.reserve(count * length);
-  for (let i = 0; i < count; i++) slab.bytes.set(pool[next++ % POOL]!, at + i * length);
+  for (let i = 0; i < count; i++) slab.bytes.set(pool[taken++ % POOL]!, at + i * length);
   queue.push(at, count * length, length, path, 0);
   if (socket.send(queue, 0) === queue.count) sent += count;
   queue.clear();
@@ -83,23 +83,43 @@ function receive(): void {
   }
 }
 
-const started = performance.now();
-Deno.addSignalListener("SIGINT", () => durationMs = Math.min(durationMs, performance.now() - started));
-console.log("flooding");
-const timer = setInterval(() => {
-  const elapsed = Math.min(durationMs, performance.now() - started);
+let timer: number | undefined, startedAt = 0, next = 0;
+
+function flood(): void {
+  if (timer !== undefined) return;
+  startedAt = performance.now();
+  next = 0;
+  timer = setInterval(sendDue, TICK_MS);
+}
+
+function sendDue(): void {
+  const elapsed = performance.now() - startedAt;
   // On a machine that is too slow for the rate, what is late is left out.
   next = Math.max(next, Math.floor((elapsed - MAX_LATE_MS) * rate / 1000));
-  for (let due = Math.floor(elapsed * rate / 1000) - next; due > 0; due -= MAX_TRAIN) {
-    send(Math.min(due, MAX_TRAIN));
-  }
+  const due = Math.floor(elapsed * rate / 1000);
+  for (; next < due; next += MAX_TRAIN) send(Math.min(due - next, MAX_TRAIN));
+  next = due;
   receive();
-  if (elapsed < durationMs) return;
+}
+
+function pause(): void {
+  if (timer === undefined) return;
   clearInterval(timer);
+  timer = undefined;
+  sendDue();
+}
+
+Deno.addSignalListener("SIGUSR1", pause);
+Deno.addSignalListener("SIGUSR2", flood);
+Deno.addSignalListener("SIGINT", () => {
+  pause();
   setTimeout(() => {
     receive();
     console.log(`flooded ${JSON.stringify({ sent, sentBytes: sent * length, answers, answerBytes })}`);
     socket.close();
     Deno.exit();
   }, LATE_ANSWERS_MS);
-}, TICK_MS);
+});
+setInterval(() => {}, 1 << 30); // a pause is not the end
+flood();
+console.log("flooding");

@@ -25,6 +25,25 @@ interface Target {
   readonly rate: number;
 }
 
+/** A flood under way. */
+export class RunningFlood {
+  constructor(private readonly flooder: BackgroundProcess) {}
+
+  pause(): void {
+    Deno.kill(this.flooder.pid, "SIGUSR1");
+  }
+
+  resume(): void {
+    Deno.kill(this.flooder.pid, "SIGUSR2");
+  }
+
+  async stop(): Promise<Flood> {
+    Deno.kill(this.flooder.pid, "SIGINT");
+    const [, json] = await this.flooder.waitFor(/flooded (.*)/, 15_000);
+    return JSON.parse(json!);
+  }
+}
+
 export class Stranger {
   private constructor(readonly host: Host, readonly target: string) {}
 
@@ -50,25 +69,32 @@ export class Stranger {
     return new Stranger(host, "192.168.88.2");
   }
 
-  /** Floods while `action` runs; what came of both. */
-  async flood<T>(
+  async start(
     kind: FloodKind,
     gatewayKey: string,
     { port = GATEWAY_PORT, rate }: Target,
-    action: () => Promise<T>,
-  ): Promise<{ result: T; flood: Flood }> {
-    const flooder: BackgroundProcess = this.host.start(
+  ): Promise<RunningFlood> {
+    const flooder = this.host.start(
       [
         ...[Deno.execPath(), "run", "-A", "--no-check", FLOODER, kind, this.target, String(port)],
-        ...[String(rate), "3600", gatewayKey],
+        ...[String(rate), gatewayKey],
       ],
       { label: `flood of ${kind}` },
     );
     await flooder.waitFor(/flooding/, 15_000);
+    return new RunningFlood(flooder);
+  }
+
+  /** Floods while `action` runs; what came of both. */
+  async flood<T>(
+    kind: FloodKind,
+    gatewayKey: string,
+    target: Target,
+    action: () => Promise<T>,
+  ): Promise<{ result: T; flood: Flood }> {
+    const flood = await this.start(kind, gatewayKey, target);
     const result = await action();
-    Deno.kill(flooder.pid, "SIGINT");
-    const [, json] = await flooder.waitFor(/flooded (.*)/, 15_000);
-    return { result, flood: JSON.parse(json!) };
+    return { result, flood: await flood.stop() };
   }
 }
 

@@ -67,6 +67,13 @@ export function memory(pid: number): { resident: number; highest: number } {
   return { resident: megabytes("VmRSS"), highest: megabytes("VmHWM") };
 }
 
+/** What came in by a device of the network that a process is in, whose name begins so. */
+export function received(pid: number, device: string): { bytes: number; packets: number } {
+  const table = Deno.readTextFileSync(`/proc/${pid}/net/dev`);
+  const [, bytes, packets] = new RegExp(`^\\s*${device}\\S*:\\s*(\\d+)\\s+(\\d+)`, "m").exec(table)!;
+  return { bytes: Number(bytes), packets: Number(packets) };
+}
+
 interface IperfReport {
   readonly error?: string;
   readonly end: {
