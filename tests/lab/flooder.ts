@@ -83,7 +83,7 @@ function receive(): void {
   }
 }
 
-let timer: number | undefined, startedAt = 0, next = 0;
+let timer: ReturnType<typeof setInterval> | undefined, startedAt = 0, next = 0;
 
 function flood(): void {
   if (timer !== undefined) return;
