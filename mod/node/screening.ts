@@ -9,13 +9,13 @@
  * who is connected is spared (`known_paths.ts`), which everybody is whose handshake is awaited: ICE comes before it.
  *
  * In peace nothing is screened, since an exchange of filters takes up to a millisecond. A decision holds for five
- * seconds and must then be earned anew, which costs a flood's first few milliseconds; and a new user ends it for STUN,
- * so that no check of theirs is lost. All is bounded: counts live in a table that sources are hashed into with a secret
- * seed.
+ * seconds. A source of which a flood's share has passed in the last of them stays thinned; everything else must then be
+ * earned anew, which costs a flood's first few milliseconds. A new user ends it for STUN, so that no check of theirs is
+ * lost. All is bounded: counts live in a table that sources are hashed into with a secret seed.
  */
 import type { RandomBytes } from "../crypto/types.ts";
 import type { SocketAddress } from "../packet/address.ts";
-import type { Screen } from "../packet/screen.ts";
+import { type Screen, THINNED_TO_ONE_IN } from "../packet/screen.ts";
 import type { NodeCounters } from "./counters.ts";
 import { KnownPaths } from "./known_paths.ts";
 
@@ -39,6 +39,9 @@ export class Screening {
   readonly #bySource = new Uint16Array(SLOTS);
   /** Slots of the sources that are thinned. */
   readonly #isListed = new Uint8Array(SLOTS);
+  /** What passed of them in the last second before it is decided anew. */
+  readonly #lately = new Uint16Array(SLOTS);
+  #latelyOfAll = 0;
 
   #strictUntil = -Infinity;
   #thinUntil = -Infinity;
@@ -69,7 +72,12 @@ export class Screening {
   noteUnproven(source: Uint8Array, now: number): void {
     this.#renew(now);
     const slot = this.#slotOf(source);
-    if (this.#thinned === "everyone" || this.#isListed[slot] === 1) return;
+    if (this.#thinned === "everyone" || this.#isListed[slot] === 1) {
+      if (now < this.#thinUntil - WINDOW) return;
+      this.#lately[slot]!++;
+      this.#latelyOfAll++;
+      return;
+    }
     if (++this.#bySource[slot]! >= UNPROVEN_OF_SOURCE && this.#thinned.length < MAX_SOURCES) {
       this.#isListed[slot] = 1;
       this.#thin([...this.#thinned, source.slice(0, networkLength(source))], now);
@@ -116,12 +124,7 @@ export class Screening {
       this.#strictUntil = -Infinity;
       this.#changed = true;
     }
-    if (now >= this.#thinUntil && this.#thinUntil !== -Infinity) {
-      this.#thinUntil = -Infinity;
-      this.#thinned = [];
-      this.#isListed.fill(0);
-      this.#changed = true;
-    }
+    if (now >= this.#thinUntil && this.#thinUntil !== -Infinity) this.#decideAnew(now);
   }
 
   /** Infinity: not by itself. */
@@ -156,6 +159,28 @@ export class Screening {
     this.#count.flood();
   }
 
+  /** Lets go whoever floods no more. */
+  #decideAnew(now: number): void {
+    if (this.#thinned === "everyone") {
+      if (this.#latelyOfAll < UNPROVEN_OF_ALL / THINNED_TO_ONE_IN) this.#letGo();
+    } else {
+      const isFlooding = (source: Uint8Array) =>
+        this.#lately[this.#slotOf(source)]! >= UNPROVEN_OF_SOURCE / THINNED_TO_ONE_IN;
+      const remaining = this.#thinned.filter(isFlooding);
+      if (remaining.length < this.#thinned.length) this.#letGo(remaining);
+    }
+    this.#thinUntil = this.#thinned.length > 0 ? now + HOLD : -Infinity;
+    this.#lately.fill(0);
+    this.#latelyOfAll = 0;
+  }
+
+  #letGo(remaining: Uint8Array[] = []): void {
+    this.#thinned = remaining;
+    this.#isListed.fill(0);
+    for (const source of remaining) this.#isListed[this.#slotOf(source)] = 1;
+    this.#changed = true;
+  }
+
   #renew(now: number): void {
     if (now - this.#windowStart < WINDOW) return;
     this.#windowStart = now;
@@ -163,6 +188,7 @@ export class Screening {
     this.#bySource.fill(0);
   }
 
+  /** @param source an address, or what of it counts. */
   #slotOf(source: Uint8Array): number {
     let hash = this.#seed;
     const length = networkLength(source);
@@ -173,7 +199,7 @@ export class Screening {
 
 /** Of an IPv6 address the /64, which is what one attacker has. */
 function networkLength(source: Uint8Array): 4 | 8 {
-  return source.length < 16 ? 4 : 8;
+  return source.length === 4 ? 4 : 8;
 }
 
 /** See `Screen.users`; undefined when there is one too short to begin with four bytes. */

@@ -13,7 +13,7 @@
  * first few at once, within a total for all; beyond that every 32nd message is answered, whoever sent it, so that
  * nobody who shares its address with a flood, or whose address a flood claims, is shut out for good; and that, too,
  * has its limit. Where the kernel has thinned a source's messages to fewer already (`packet/screen.ts`), each that is
- * left is answered, within a limit for what was queued before, and none is admitted without a cookie: the admissions
+ * left is answered, within a limit of its own, and none is admitted without a cookie: the admissions
  * are for others.
  *
  * Admissions come back one by one, not all with the next second: under a flood each is taken at once, and two hundred
@@ -34,7 +34,7 @@ const COOKIES_PER_SECOND = 500, COOKIES_PER_SOURCE = 20;
 /** Of the messages beyond, one in so many is answered, and no more than this many a second. */
 const ANSWERED_ONE_IN = 32, MAX_LOTTERY_COOKIES = 3_200;
 /** Of those that the kernel has left of a thinned source's, answers a second. */
-const MAX_THINNED_COOKIES = 400;
+const MAX_THINNED_COOKIES = 100;
 
 /** Why the limiter does not admit a handshake message. */
 export type Refusal =

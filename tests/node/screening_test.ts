@@ -103,6 +103,47 @@ Deno.test("a source of 2,000 handshakes without cookie within a second is thinne
   assert.ok(!subject.screening.isThinned(V4));
 });
 
+Deno.test("whoever still floods after five seconds stays thinned without an exchange of filters; the others are let go", () => {
+  const others = [v6(0), Uint8Array.of(192, 0, 2, 2)];
+  const subject = new Subject();
+  for (const source of [V4, ...others]) subject.unproven(2_000, 0, () => source);
+  assert.equal(subject.apply()?.thinned.length, 3);
+  subject.unproven(8, 4_000);
+  subject.unproven(8, 4_500, () => v6(9));
+  subject.unproven(5_000, 3_999, () => others[1]!);
+  subject.unproven(7, 4_999, () => others[1]!);
+  subject.screening.handleTimeout(5_000);
+  assert.deepEqual(
+    subject.apply()?.thinned,
+    [V4, v6(0).slice(0, 8)],
+    "of the third less passed than of a flood",
+  );
+  assert.equal(subject.screening.pollTimeout(), 10_000);
+  assert.ok(subject.screening.isThinned(v6(1)) && !subject.screening.isThinned(others[1]!));
+  for (const source of [V4, v6(0)]) subject.unproven(8, 9_000, () => source);
+  subject.screening.handleTimeout(10_000);
+  assert.equal(subject.apply(), undefined);
+  assert.equal(subject.floods, 3);
+  subject.screening.handleTimeout(15_000);
+  assert.deepEqual(subject.apply(), OPEN, "what passed in the seconds before counts once");
+  assert.equal(subject.screening.pollTimeout(), Infinity);
+  subject.unproven(2_000, 15_001);
+  assert.deepEqual(subject.apply()?.thinned, [V4]);
+});
+
+Deno.test("everybody stays thinned as long as one in 256 of 10,000 handshakes passes in a second", () => {
+  const anywhere = (i: number) => Uint8Array.of(10, i >> 16, i >> 8, i);
+  const subject = new Subject();
+  subject.unproven(10_000, 0, anywhere);
+  assert.equal(subject.apply()?.thinned, "everyone");
+  subject.unproven(40, 4_100, anywhere);
+  subject.screening.handleTimeout(5_000);
+  assert.equal(subject.apply(), undefined);
+  subject.unproven(39, 9_100, anywhere);
+  subject.screening.handleTimeout(10_000);
+  assert.deepEqual(subject.apply(), OPEN);
+});
+
 Deno.test("10,000 handshakes without cookie from all over thin everybody's; sources that are thinned don't count", () => {
   const anywhere = (i: number) => Uint8Array.of(10, i >> 16, i >> 8, i);
   const subject = new Subject();

@@ -100,13 +100,13 @@ Deno.test("a flood buys few cookies, and the others still get theirs", () => {
   assert.ok(limiter.admit(message, SOURCE, 1000).reply, "the next second starts anew");
 });
 
-Deno.test("of a source that the kernel has thinned, what is left is answered by cookies, 400 a second at the most, and none is admitted", () => {
+Deno.test("of a source that the kernel has thinned, what is left is answered by cookies, 100 a second at the most, and none is admitted", () => {
   const limiter = makeLimiter();
   const bought = (count: number) =>
     Array.from({ length: count }, () => limiter.admit(message, SOURCE, 0, true)).filter(({ reply }) => reply)
       .length;
-  assert.equal(bought(400), 400);
-  assert.equal(bought(10_000), 20, "and no more than 400 beyond the certain ones");
+  assert.equal(bought(100), 100);
+  assert.equal(bought(10_000), 20, "and no more than 100 beyond the certain ones");
   for (let i = 0; i < 250; i++) assert.equal(verdict(limiter, message, 0), "admitted", "as others are");
   assert.ok(limiter.admit(message, Uint8Array.of(203, 0, 113, 9), 0).reply, "who has had none gets one");
   assert.ok(limiter.admit(message, SOURCE, 1_000, true).reply, "the next second starts anew");

@@ -82,6 +82,19 @@ Deno.test("a flood of initiations is thinned, and a newcomer connects beside it,
   }
 });
 
+Deno.test("a flood of initiations that goes on is noticed once, and nothing of it is kept out six seconds after its end", () => {
+  const stage = new NodeWorld();
+  assert.notEqual(stage.connect(), undefined);
+  const flooder = flood(stage, strangersInitiations(random, stage.gateway.publicKey, 20), { rate: 5_000 });
+  stage.world.run(3 * HOLD + 500);
+  assert.equal(stage.gateway.counters.get("floods_screened"), 1);
+  const entered = passed(stage, flooder);
+  assert.ok(entered < 2_000 + 5_000 * 0.02 + flooder.sent / 128, `${entered} of ${flooder.sent} passed`);
+  flooder.stop();
+  stage.world.run(HOLD + 1_000);
+  assert.equal(stage.gateway.node.screening.pollTimeout(), Infinity);
+});
+
 Deno.test("a client's session is renewed in time beside a flood from its own address", () => {
   const stage = new NodeWorld({ clientNat: "restricted cone" });
   assert.notEqual(stage.connect(), undefined);
