@@ -40,7 +40,7 @@ export class Screening {
   /** Slots of the sources that are thinned. */
   readonly #isListed = new Uint8Array(SLOTS);
   /** What passed of them in the last second before it is decided anew. */
-  readonly #lately = new Uint16Array(SLOTS);
+  readonly #lately = new Uint32Array(SLOTS);
   #latelyOfAll = 0;
 
   #strictUntil = -Infinity;

@@ -13,8 +13,7 @@
  * first few at once, within a total for all; beyond that every 32nd message is answered, whoever sent it, so that
  * nobody who shares its address with a flood, or whose address a flood claims, is shut out for good; and that, too,
  * has its limit. Where the kernel has thinned a source's messages to fewer already (`packet/screen.ts`), each that is
- * left is answered, within a limit of its own, and none is admitted without a cookie: the admissions
- * are for others.
+ * left is answered, within a limit of its own, and none is admitted without a cookie: the admissions are for others.
  *
  * Admissions come back one by one, not all with the next second: under a flood each is taken at once, and two hundred
  * and fifty Diffie-Hellmans in a row are a gap in everybody's traffic.
