@@ -5,7 +5,7 @@
  *     handshakes without a cookie, one source ───► pass one in 256 of that source's
  *                                  from all over ► pass one in 256, whoever's
  *
- * Nobody is shut out for good: what passes of a thinned source gets a cookie (`wireguard/limiter.ts`, `isThinned`). And
+ * Nobody is shut out for good: what passes of a thinned source may get a cookie (`wireguard/limiter.ts`, `isThinned`), and
  * who is connected is spared (`known_paths.ts`), which everybody is whose handshake is awaited: ICE comes before it.
  *
  * In peace nothing is screened, since an exchange of filters takes up to a millisecond. A decision holds for five
